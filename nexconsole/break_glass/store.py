@@ -23,6 +23,7 @@ from ..text.sanitize import clean
 from .sheet import WHOLE, SheetRow, unchanged
 
 if TYPE_CHECKING:
+    from ..report.handover import HandoverPage
     from ..settings import Settings
 
 EVERY_S = 3.0  # the sheet is written no more often
@@ -71,14 +72,31 @@ def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path
     """Store the report as Markdown and HTML in the XDG state folder; returns their paths. Raises FileError."""
     from ..report import render  # slow to import
 
-    folder = paths.state_folder() / "reports"
-    if settings.environment != "production":  # a rehearsal's report takes no real one's place
-        folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
+    folder = _reports(settings)
     markdown, html = folder / f"{name}.md", folder / f"{name}.html"
     incident = replace(incident, metrics=metric_specs(settings))
     keep(markdown, render.as_markdown(incident, name))
     keep(html, render.as_html(incident, name))
     return markdown, html
+
+
+def keep_handover(page: HandoverPage, settings: Settings) -> tuple[Path, Path]:
+    """Store the page as text and Markdown beside the reports; returns their paths. Raises FileError."""
+    from ..report import handover
+
+    stem = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', page.name) or 'no-incident'}-handover"
+    text, markdown = (_reports(settings) / f"{stem}.{suffix}" for suffix in ("txt", "md"))
+    keep(text, handover.as_text(page))
+    keep(markdown, handover.as_markdown(page))
+    return text, markdown
+
+
+def _reports(settings: Settings) -> Path:
+    """Where reports are kept: a rehearsal's takes no real one's place."""
+    folder = paths.state_folder() / "reports"
+    if settings.environment != "production":
+        folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
+    return folder
 
 
 def kept(file: Path) -> tuple[str, float] | None:

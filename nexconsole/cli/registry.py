@@ -66,6 +66,7 @@ COMMANDS = {
         Command("run", "prepare an action, and execute it if confirmed"),
         Command("journal", "read, verify and export what is on record"),
         Command("export", "print the report of an incident, from its journal"),
+        Command("handover", "print one page for whoever takes over the incident"),
         Command("replay", "play a recorded incident in the same panes"),
         Command("record", "keep the last hours of readings without a screen, until told to end"),
         Command("sheet", "print the break-glass sheet; connects to nothing"),

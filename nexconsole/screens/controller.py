@@ -84,7 +84,9 @@ class Controller:
         self.causes = CauseController(
             self.dialogs, self.session, self.actions, self.scenarios, lambda of: self.logs(of)
         )
-        self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words, self.open)
+        self.incidents = IncidentController(
+            self.dialogs, self.session, clock, self.scenarios.step_words, self.open, lambda: self.paper.hand_over()
+        )
         self.paper = Exports(app, console, self.session)
         self._repaint = self._skew_said = False
         self._marked: tuple[Entry, ...] = ()  # the entries that the charts' marks are of

@@ -22,6 +22,7 @@ from ..report.masked import masked
 from ..widgets.privacy import MASKER
 
 if TYPE_CHECKING:
+    from ..report.handover import HandoverPage
     from ..session.session import Session
     from .console import ConsoleScreen
 
@@ -99,6 +100,30 @@ class Exports:
             return
         place = str(markdown).replace(str(paths.home()), "~", 1)
         self._console.say(f"report written: {place} and {html.suffix}", SHOWN_S)
+
+    # --- the handover -----------------------------------------------------------------------------------------
+
+    def hand_over(self) -> None:
+        """Show the page for whoever takes over."""
+        from .handover import HandoverScreen
+
+        self._app.push_screen(HandoverScreen(self._page, self._store))
+
+    def _page(self) -> HandoverPage:
+        from ..report.handover import handover
+        from ..session.handover import context_of
+
+        readings, severity, _ = self._console.pictured
+        return handover(context_of(self._session, readings, severity, self._console.explanation))
+
+    async def _store(self, page: HandoverPage) -> str:
+        from ..break_glass.store import keep_handover
+
+        try:
+            text, markdown = await asyncio.to_thread(keep_handover, page, self._session.settings)
+        except FileError as error:
+            return f"the handover was not written: {error}"
+        return f"handover written: {str(text).replace(str(paths.home()), '~', 1)} and {markdown.suffix}"
 
     def line(self) -> None:
         """Copy the state of the incident in one line, and show it."""

@@ -51,6 +51,7 @@ class IncidentQuestions(Protocol):
     def declare(self) -> None: ...
     def declare_grave(self, what: str) -> None: ...
     def close(self) -> None: ...
+    def hand_over(self) -> None: ...
 
 
 class IncidentScreen(PageScreen[None]):
@@ -80,6 +81,7 @@ class IncidentScreen(PageScreen[None]):
         ),
         Binding("enter", "open", "Open", id="incident.open", tooltip="Open the entry: all that is on record of it"),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
+        Binding("h", "hand_over", "Hand over", id="handover.show", tooltip="One page for whoever takes over"),
         Binding("tab", "switch", "Open items", id="incident.switch", tooltip="To what is still in force, or back"),
         *along("incident"),
         *on_row("incident"),
@@ -122,6 +124,9 @@ class IncidentScreen(PageScreen[None]):
 
     def action_grave(self, what: str) -> None:
         self._questions.declare_grave(what)
+
+    def action_hand_over(self) -> None:
+        self._questions.hand_over()
 
     def action_end(self) -> None:
         self._questions.close()

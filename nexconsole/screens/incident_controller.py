@@ -36,8 +36,9 @@ class IncidentController:
         clock: Callable[[], datetime],
         step_words: Callable[[str, str], str],
         open_page: Callable[[Subject], None],
+        hand_over: Callable[[], None] = lambda: None,
     ) -> None:
-        self._open_page = open_page
+        self._open_page, self.hand_over = open_page, hand_over
         self._dialogs, self._app, self._session = dialogs, dialogs.app, session
         self._clock, self._step_words = clock, step_words
         self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen

@@ -140,6 +140,13 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
             detail="of this incident, into files",
         ),
         PaletteCommand(
+            name="handover.show",
+            title="Hand over",
+            run=controller.paper.hand_over,
+            words=("handover", "shift", "relief", "takes over"),
+            detail="one page for whoever takes over: what stands, was tried, comes next, and who",
+        ),
+        PaletteCommand(
             name="report.line",
             title="Copy the status line",
             binding="report.line",
