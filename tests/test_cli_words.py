@@ -105,7 +105,7 @@ def test_no_flag_leaves_a_trace_where_it_is_not_given():
         (
             ["journal", "lst"],
             2,
-            "'lst' is none of list, show, verify, export: did you mean list? (`nexconsole journal --help`)",
+            "'lst' is none of list, show, verify, export, similar: did you mean list? (`nexconsole journal --help`)",
         ),
         (
             ["journal", "list", "--jsn"],

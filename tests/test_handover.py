@@ -91,9 +91,12 @@ def test_with_nothing_read_it_is_from_the_journal_alone_and_says_so():
     assert "when it was last on record" in stands[1] and not page.live
     assert section(page, "What it is") == ("the cause is not known: nothing is read now",)
     story = whole()
-    story.tell(EntryKind.SEEN, {"subject": "likely cause", "state": "x-y z", "text": "likely cause: z is out"})
+    story.tell(EntryKind.CAUSE, {"cause": "outbox-stopped", "state": "likely", "text": "the outbox stopped"})
+    story.tell(EntryKind.CAUSE, {"cause": "outbox-stopped", "state": "withdrawn"})
+    story.tell(EntryKind.CAUSE, {"cause": "x-y z", "state": "likely", "text": "z is out"})
     page = handover(replace(down, incident=folded(story)))
-    assert section(page, "What it is")[0].startswith("likely cause: z is out (as of ")
+    assert section(page, "What it is") == ("likely, when it was last on record: z is out (14:00Z)",)
+    assert section(page, "What was ruled out")[0] == "the outbox stopped: named at 13:58Z, withdrawn at 13:59Z"
 
 
 def test_without_an_incident_and_where_nothing_is_wrong_it_is_short():

@@ -223,10 +223,11 @@ def _causes(context: HandoverContext) -> Iterator[str]:
 
 
 def _recorded_cause(incident: Incident | None) -> str:
-    from ..incident.traits import CAUSE
-
-    found = [change for change in incident.changes if change.subject == CAUSE] if incident is not None else []
-    return f"{found[-1].text} (as of {clock_minute(found[-1].at)}Z)" if found else ""
+    """The causes that were named last, as far as nobody has withdrawn them."""
+    found = [cause for cause in incident.causes if cause.withdrawn_at is None] if incident is not None else []
+    return "; ".join(
+        f"likely, when it was last on record: {cause.text} ({clock_minute(cause.named_at)}Z)" for cause in found[-2:]
+    )
 
 
 def _evidence(evidence: Evidence) -> str:
@@ -242,6 +243,10 @@ def _ruled_out(context: HandoverContext) -> Iterator[str]:
     if wrong and len(out) > MOST_RULED_OUT:
         yield f"and {several(len(out) - MOST_RULED_OUT, 'more cause')}, for want of what they need"
     incident = context.incident
+    for cause in incident.causes if incident is not None else ():
+        if cause.withdrawn_at is not None:
+            named, gone = clock_minute(cause.named_at), clock_minute(cause.withdrawn_at)
+            yield f"{cause.text}: named at {named}Z, withdrawn at {gone}Z"
     for action in incident.actions if incident is not None else ():
         if action.verdict in ("no effect", "worse"):
             yield f"{action.name} did not help ({action.verdict})"
