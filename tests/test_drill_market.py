@@ -22,7 +22,7 @@ EPOCH = 1786164801.0
 def played(scenario: str, seed: int = 7, **options: Any) -> Market:
     """A market whose past has been played, to be looked at; shorter than the drill's where that is enough."""
     staged = SCENARIOS[scenario]
-    return play(staged if staged.reconciler_stops_s else replace(staged, history_s=900.0), seed, **options)
+    return play(staged if staged.reconciler_stops_s else replace(staged, history_s=700.0), seed, **options)
 
 
 def play(staged: DrillScenario, seed: int, **options: Any) -> Market:

@@ -17,7 +17,6 @@ from nexconsole.panes.pane import Pane
 from nexconsole.panes.registry import PANES
 from nexconsole.screens.console import ConsoleScreen
 from nexconsole.settings import Settings
-from nexconsole.signals.registry import signals
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text
 
@@ -367,10 +366,9 @@ async def test_a_second_in_which_nothing_changed_repaints_only_the_clock() -> No
         assert sum(region.area for region in repainted["clock"]) <= 2
 
 
-async def test_nothing_is_called_calm_before_every_signal_was_read() -> None:
+async def test_nothing_is_called_calm_before_every_signal_that_is_judged_was_read() -> None:
     async with console(size=(120, 40), world=None) as (screen, pilot, _):
-        optional = {signal.name for signal in signals() if signal.optional}
-        needed = {name: reading for name, reading in sample.calm().items() if name not in optional}
+        needed = {name: reading for name, reading in sample.calm().items() if name in screen.judged}
         for many, (name, reading) in enumerate(needed.items()):
             text = "".join(one.text for one in pilot.app.screen._compositor.render_strips()[:1])
             assert "CALM" not in text, (many, name)
