@@ -24,7 +24,7 @@ from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 from nexconsole.sources.postgres import PostgresSource
 
-WORKERS_PER_CORE = 3  # the tests wait more than they compute
+WORKERS_PER_CORE = 2  # the tests wait about as much as they compute
 MOST_WORKERS = 24
 # The tests start some hundred processes: what they import is compiled once and kept, for them and for the next run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

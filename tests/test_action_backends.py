@@ -75,7 +75,7 @@ async def test_ending_the_blocking_session_frees_those_that_wait(database, block
     assert done.outcome is not None and done.outcome.state == "done"
     assert done.outcome.answer == "pg_terminate_backend answered true"
     assert done.verdict is not None and done.verdict.state == "worked" and "is gone" in done.verdict.because
-    assert blockade.waiting is not None and await asyncio.wait_for(blockade.waiting, 2) == "UPDATE 1"
+    assert blockade.waiting is not None and await asyncio.wait_for(blockade.waiting, 20) == "UPDATE 1"
 
 
 async def test_cancelling_a_session_that_is_idle_in_its_transaction_is_warned_of_and_has_no_effect(database, blockade):
@@ -236,7 +236,7 @@ async def test_the_literal_command_does_the_same(database, blockade):
         plan = await TERMINATE.prepare({"pid": str(blockade.pid)}, context)
     status, printed = await shell(plan.command, DATABASE_URL=database.url)
     assert status == 0 and "t" in printed
-    assert blockade.waiting is not None and await asyncio.wait_for(blockade.waiting, 2) == "UPDATE 1"
+    assert blockade.waiting is not None and await asyncio.wait_for(blockade.waiting, 20) == "UPDATE 1"
     status, printed = await shell(plan.command, DATABASE_URL=database.url)
     assert status == 0 and "(0 rows)" in printed
 

@@ -369,7 +369,7 @@ async def test_a_session_that_is_cut_off_before_the_commit_has_changed_nothing(m
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                 " WHERE application_name = 'nexconsole' AND wait_event_type = 'Lock'"
             )
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 while not await market.connection.fetchval(cut_off):
                     await market.execute("SELECT pg_stat_clear_snapshot()")
                     await asyncio.sleep(0.02)

@@ -122,7 +122,7 @@ async def test_what_waits_for_a_second_person_is_sent_at_once_with_that_word_and
         doing = disabling(one)
         proposal = await proposed(other)
         await other.approve(proposal.id)
-        done = await asyncio.wait_for(doing, 8)
+        done = await asyncio.wait_for(doing, 20)
         assert done.outcome.state == "done" and proposal.needs == "approval"
         one.peers.approvals._rules = settings(tmp_path, warroom=rules | {"approval_s": 0.5}).warroom
         undone = await one.perform("provider.enable", {"provider": "smsbower"}, ask, unrecorded)
@@ -146,7 +146,7 @@ async def test_whoever_is_cut_off_within_the_window_does_not_act(
             monkeypatch.setattr(approvals, "CUT_OFF_S", 0.0)  # as if it had slept in between
         else:
             assert one.stop()
-        done = await asyncio.wait_for(doing, 3)
+        done = await asyncio.wait_for(doing, 20)
         said = {
             "link": "lost within the window: nothing was sent: redis does not answer",
             "console": "hung for",
@@ -160,7 +160,7 @@ async def test_alone_in_the_room_it_goes_on_and_says_so(tmp_path: Path, database
     room = Room()
     room.others = room.apart = 0
     async with console(tmp_path, sources_on(database.url), database.url, room=room, objection_s=60.0) as one:
-        done = await asyncio.wait_for(disabling(one), 10)
+        done = await asyncio.wait_for(disabling(one), 60)
         assert done.outcome.state == "done" and done.alone
         intent = next(entry for entry in one.entries if entry.kind == EntryKind.INTENT)
         assert intent.data["alone"] is True and EntryKind.PROPOSED not in kinds(one)
@@ -253,7 +253,7 @@ async def test_a_proposal_that_reaches_no_other_host_is_not_sent(
     monkeypatch.setattr(approvals, "TOLD_S", 0.5)
     async with console(tmp_path, sources_on(database.url), database.url, objection_s=20.0) as one:
         one.peers.approvals._told = lambda name, id: False
-        done = await asyncio.wait_for(disabling(one), 10)
+        done = await asyncio.wait_for(disabling(one), 60)
         assert done.outcome is None and "other hosts could not be told within 0.5 s" in done.stopped
         assert await active(database) and kinds(one)[-1] == EntryKind.STOPPED
 
@@ -265,7 +265,7 @@ async def test_where_nobody_is_known_to_be_somebody_else_an_approval_becomes_a_w
     room.apart = 0
     rules = {"approval_actions": ["provider.disable"], "approval_s": 30.0, "objection_s": 1.0}
     async with console(tmp_path, sources_on(database.url), database.url, room=room, **rules) as one:
-        done = await asyncio.wait_for(disabling(one), 10)
+        done = await asyncio.wait_for(disabling(one), 60)
         assert done.outcome.state == "done"
         assert [entry.data["needs"] for entry in one.entries if entry.kind == EntryKind.PROPOSED] == ["objection"]
 
@@ -284,6 +284,6 @@ async def test_an_objection_is_heard_though_the_incident_was_closed_or_another_j
         await other.close_incident("over")
         await until(lambda: one.incident_store.current is None)
         await other.object(proposal.id, "not now")
-        done = await asyncio.wait_for(doing, 8)
+        done = await asyncio.wait_for(doing, 20)
         assert done.outcome is None and "piet objected: not now" in done.stopped and await active(database)
         assert [entry.kind for entry in read(tmp_path / f"{name}.jsonl").entries][-2:] == ["objected", "stopped"]

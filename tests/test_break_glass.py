@@ -235,7 +235,7 @@ async def test_it_ends_the_session_that_was_read_and_none_that_has_its_pid_later
             value = await database_signal.read(sources, SETTINGS, None)
             return value if any(one.pid == pid and one.blocks for one in value.sessions) else None
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (value := await blocking()) is None:
                 await asyncio.sleep(0.1)
         session = next(one for one in value.sessions if one.pid == pid)
@@ -249,7 +249,7 @@ async def test_it_ends_the_session_that_was_read_and_none_that_has_its_pid_later
         other = rows({"database": stale}, None, None, SETTINGS, datetime.now(UTC))
         assert await run_sql(other, "end it", database.connection) == []
         assert [row["answer"] for row in await run_sql(found, "end it", database.connection)] == [True]
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 20)
     finally:
         if waiting is not None and not waiting.done():
             waiting.cancel()

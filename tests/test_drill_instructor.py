@@ -300,7 +300,7 @@ async def test_an_injected_outage_is_in_the_database_within_seconds_and_gone_whe
     await ask(verb="speed", speed=10)
     since = await database.fetchval("SELECT now() AT TIME ZONE 'UTC'")
     failed = "SELECT count(*) FROM activations WHERE provider_id = '5sim' AND state = 'FAILED' AND created_at >= $1"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await database.fetchval(failed, since) < 5:
             await asyncio.sleep(0.1)
     assert (await ask(verb="clear", fault="provider-outage"))["cleared"] == ["provider-outage at 5sim"]
@@ -317,7 +317,7 @@ HOLDERS = (
 
 
 async def until(database: asyncpg.Connection, query: str, wanted: bool) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while bool(await database.fetchval(query)) is not wanted:
             await asyncio.sleep(0.1)
 
@@ -336,7 +336,7 @@ async def test_a_stall_holds_real_locks_until_it_is_cleared_or_somebody_ends_its
     await until(database, BLOCKED, True)
     pid = int((await ask(verb="running"))["faults"][-1]["target"])
     assert await database.fetchval("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (said := await ask(verb="running"))["faults"][-1]["state"] != "over":
             await asyncio.sleep(0.1)
     assert "not on" in await refusal(verb="clear", fault=said["faults"][-1]["name"])
@@ -361,18 +361,18 @@ async def test_a_bad_release_is_rolled_out_and_whoever_goes_back_ends_it(
     cluster, good = world.cluster, world.cluster.image
     assert (await ask(verb="inject", fault="outbox-poison"))["injected"]["state"] == "on"
     await ask(verb="speed", speed=10)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while cluster.image == good or {pod.image for pod in world.market.pods.values()} != {cluster.image}:
             await asyncio.sleep(0.05)
     await database.execute(UNREADABLE)
     await until(database, "SELECT count(*) FROM outbox_events_v2 WHERE error LIKE '%expected version 2%'", True)
     cluster.release(good)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await ask(verb="running"))["faults"][-1]["state"] != "over":
             await asyncio.sleep(0.1)
     assert "not on" in await refusal(verb="clear", fault="outbox-poison")
     await ask(verb="inject", fault="outbox-poison", for_s=5.0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while cluster.image == good:
             await asyncio.sleep(0.05)
         while cluster.image != good:
@@ -387,7 +387,7 @@ async def test_a_server_that_is_down_stays_down_until_it_is_cleared_and_the_worl
     assert crashed is not None
     await ask(verb="inject", fault="redis-down", for_s=3.0)
     await ask(verb="inject", fault="database-down")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await fails(world):
             await asyncio.sleep(0.1)
         while (await ask(verb="running"))["faults"][-2]["state"] != "over":
@@ -528,7 +528,7 @@ def test_a_second_terminal_instructs_a_drill_and_a_killed_one_leaves_no_socket(
         wrong = nexconsole("drill", "inject", "stale-locks", "--for", "soon")
         assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while list(deep.glob("nexconsole/drills/*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -562,11 +562,11 @@ async def test_slots_that_polling_took_are_free_again_when_somebody_deletes_the_
     said = await ask(verb="inject", fault="slot-starvation", provider="5sim")
     assert said["injected"]["helps"] == ["slots.clear 5sim", "provider.disable 5sim"]
     async with redis.asyncio.Redis.from_url(world.redis.url, decode_responses=True) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while int(await client.get(key) or 0) / 1000 - time.time() < 1500:
                 await asyncio.sleep(0.1)
         await ask(verb="speed", speed=1)
-        async with asyncio.timeout(30):  # the polling has an end of its own
+        async with asyncio.timeout(60):  # the polling has an end of its own
             while world.market.drill_clock.now() < world.market.troubles.faults[-1].begins_s + 60:
                 await ask(verb="speed", speed=10)
                 await asyncio.sleep(0.2)
@@ -593,7 +593,7 @@ async def test_a_provider_that_was_disabled_by_sql_is_no_fault_any_more_when_som
 async def test_a_full_redis_takes_no_write_and_is_read_until_somebody_gives_it_memory(world: DrillWorld) -> None:
     async with redis.asyncio.Redis.from_url(world.redis.url) as client:
         await ask(verb="inject", fault="redis-full")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await taken(client):
                 await asyncio.sleep(0.05)
         assert await client.ping()
@@ -617,7 +617,7 @@ async def test_the_search_index_refuses_connections_until_whoever_was_asked_brin
     url = world.environment()["MEILISEARCH_HOST"] + "/health"
     assert await answers(url) == {"status": "available"}
     await ask(verb="inject", fault="search-down")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await answers(url) is not None:
             await asyncio.sleep(0.05)
     journal = world.temp_tree.folder / "journal" / "INC-1.jsonl"
@@ -636,7 +636,7 @@ async def test_the_search_index_refuses_connections_until_whoever_was_asked_brin
     )
     await asyncio.to_thread(journal.write_text, "\n".join(lines) + "\n")
     await becomes("search-down", "over")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await answers(url) is None:
             await asyncio.sleep(0.05)
 
@@ -666,7 +666,7 @@ async def test_leaked_connections_end_with_the_pods_that_keep_them(
 ) -> None:
     used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexnum-app'"
     await ask(verb="inject", fault="connections-exhausted", after_s=0.0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await database.fetchval(used) < 35:
             await asyncio.sleep(0.2)
     for pod in list(world.market.pods.values()):
@@ -679,7 +679,7 @@ async def test_leaked_connections_end_with_the_pods_that_keep_them(
 
 async def test_a_pod_that_is_cut_off_is_named_and_whatever_ends_it_ends_the_fault(world: DrillWorld) -> None:
     await ask(verb="inject", fault="one-bad-pod")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (fault := (await ask(verb="running"))["faults"][-1])["target"]:
             await asyncio.sleep(0.1)
     assert fault["helps"][0] == f"pods.restart {fault['target']}"
@@ -694,11 +694,11 @@ async def test_a_change_freeze_and_a_hanging_kubelet_are_on_until_they_are_clear
     for fault in ("change-freeze", "hanging-kubelet", "foreign-pods"):
         await ask(verb="inject", fault=fault)
     troubles = world.cluster.troubles
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (troubles.freeze and troubles.hanging and len(world.cluster.store.objects("pods")) == 8):
             await asyncio.sleep(0.05)
     await ask(verb="clear")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while troubles.freeze or troubles.hanging or len(world.cluster.store.objects("pods")) != 3:
             await asyncio.sleep(0.05)
 

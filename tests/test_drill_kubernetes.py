@@ -613,7 +613,7 @@ async def test_a_kubelet_that_hangs_answers_no_log_and_sends_nothing_on_those_th
             async with session.get(f"{PODS}/{well.name}/log", ssl=context) as other:
                 assert b"listening" in await other.read()
             lab.cluster.troubles.hanging = frozenset()
-            assert b"nobody reads" in await asyncio.wait_for(open_before.content.readline(), 5)
+            assert b"nobody reads" in await asyncio.wait_for(open_before.content.readline(), 20)
 
 
 def test_a_strategic_merge_meets_list_items_by_name():

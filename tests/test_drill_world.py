@@ -47,7 +47,7 @@ def processes_naming(text: str) -> list[str]:
 
 
 def wait_until_gone(folder: Path) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while folder.exists() or processes_naming(str(folder)):
         assert time.monotonic() < deadline, processes_naming(str(folder)) or list(folder.rglob("*"))
         time.sleep(0.05)
@@ -73,7 +73,7 @@ def listening(process: subprocess.Popen[str], env_file: Path) -> dict[str, str]:
         environment[name] = value.strip("'")
         if name == "NEXCONSOLE_CONFIG":
             break
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while not env_file.exists() or not env_file.stat().st_size:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -99,10 +99,10 @@ def test_a_world_is_up_soon_and_gone_after(number: signal.Signals, tmp_path: Pat
         assert sourced.stdout.strip() == environment["REDIS_URL"]
         ended = time.monotonic()
         process.send_signal(number)
-        process.wait(5)
+        process.wait(20)
         if number != signal.SIGKILL:
             assert process.returncode == 0
-            assert time.monotonic() - ended < 3
+            assert time.monotonic() - ended < 10
     wait_until_gone(folder)
     assert not env_file.exists()
 
@@ -199,7 +199,7 @@ async def test_purchases_go_on_in_the_database_and_no_wallet_is_overdrawn(
 ) -> None:
     count = "SELECT count(*) FROM activations WHERE state = 'ACTIVE'"
     before = await database.fetchval(count)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await database.fetchval(count) < before + 3:
             await asyncio.sleep(0.1)
     assert await database.fetchval("SELECT count(*) FROM wallets WHERE reserved < 0 OR reserved > balance") == 0
@@ -263,7 +263,7 @@ async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
     assert (body["success"], body["provider"]["isActive"]) == (True, False)
     since = await database.fetchval("SELECT now() AT TIME ZONE 'UTC'")
     attempts = "SELECT provider_id FROM activations WHERE created_at > $1"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(rows := await database.fetch(attempts, since)) < 5:
             await asyncio.sleep(0.1)
     assert "grizzlysms" not in {row["provider_id"] for row in rows}
@@ -292,7 +292,7 @@ async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_
     assert outage.market.clock.crashed is not None
     assert not outage.market.clock.crashed.done()
     since = await database.fetchval("SELECT now() AT TIME ZONE 'UTC'")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await database.fetchval("SELECT count(*) FROM activations WHERE created_at > $1", since):
             await asyncio.sleep(0.1)
 
@@ -305,7 +305,7 @@ async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage
     replacement = await outage.market.start(name, killed.image)
     assert replacement.breaker("smsbower").state == "closed"
     assert not replacement.ready()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not replacement.ready():
             await asyncio.sleep(0.05)
     assert "nexnum_process_start_time_seconds" in outage.market.metrics(name)
@@ -326,7 +326,7 @@ async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_re
         state = "SELECT status, error FROM outbox_events_v2 WHERE id = $1"
         event = await connection.fetchval("SELECT id FROM outbox_events_v2 WHERE status = 'FAILED' LIMIT 1")
         await connection.execute(retry, event)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await connection.fetchrow(state, event))["status"] == "PENDING":
                 await asyncio.sleep(0.1)
         status, error = await connection.fetchrow(state, event)
@@ -360,7 +360,7 @@ async def kubectl(world: DrillWorld, *words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         KUBECTL, *words, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 20)
+    printed, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, printed.decode()
     return printed.decode()
 
@@ -371,14 +371,14 @@ async def test_ending_the_forgotten_transaction_ends_the_stall() -> None:
         await world.start()
         connection = await asyncpg.connect(world.postgres.url)
         blocked = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await connection.fetchval(blocked):
                 await asyncio.sleep(0.1)
         assert await connection.fetchval(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
             " AND pid = ANY (SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity)"
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await connection.fetchval(blocked):
                 await asyncio.sleep(0.1)
         await connection.close()

@@ -267,7 +267,7 @@ async def test_a_disk_that_can_not_be_written_is_trouble_and_what_came_is_kept_o
 
 async def test_without_a_redis_there_is_no_trouble_and_nothing_to_do(tmp_path):
     _, one = console(tmp_path, "", "m")
-    await asyncio.wait_for(one.run(), 1.0)
+    await asyncio.wait_for(one.run(), 20)
     assert (one.reached, one.trouble) == (False, "")
 
 
@@ -317,7 +317,7 @@ class StreamProcess:
     async def end(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert await asyncio.wait_for(self.process.wait(), 20) == 0
+        assert await asyncio.wait_for(self.process.wait(), 60) == 0
         await self._reading
 
 

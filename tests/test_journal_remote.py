@@ -177,12 +177,12 @@ async def test_an_incident_is_followed_in_both_files(file):
     maria = Journal(file, Writer.here("maria"), Scrubber())
     first = [maria.append(EntryKind.NOTE, {}), *import_entries(file, lines(chain(1)))]
     following = follow_incident(file, every=0.01)
-    found = await asyncio.wait_for(anext(following), 5)
+    found = await asyncio.wait_for(anext(following), 20)
     assert found.entries == tuple(first)  # what was there before comes at once, from both
     import_entries(file, lines(chain(3)))
-    assert (await asyncio.wait_for(anext(following), 5)).entries == tuple(chain(3)[1:])
+    assert (await asyncio.wait_for(anext(following), 20)).entries == tuple(chain(3)[1:])
     maria.append(EntryKind.NOTE, {})
-    assert len((await asyncio.wait_for(anext(following), 5)).entries) == 1
+    assert len((await asyncio.wait_for(anext(following), 20)).entries) == 1
     with contextlib.suppress(RuntimeError):
         await following.aclose()
 

@@ -74,7 +74,7 @@ async def press(app: NexConsole, *keys: str) -> None:
 async def does_something(app: NexConsole, *keys: str) -> bool:
     before = state(app)
     await press(app, *keys)
-    deadline = time.monotonic() + 2.0
+    deadline = time.monotonic() + 6.0
     while state(app) == before and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
     return state(app) != before

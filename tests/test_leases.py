@@ -40,7 +40,7 @@ class LeaseProcess:
 
     async def says(self) -> str:
         assert self.process.stdout is not None
-        said = await asyncio.wait_for(self.process.stdout.readline(), 20)
+        said = await asyncio.wait_for(self.process.stdout.readline(), 60)
         assert said, "the console ended"
         return said.decode().strip()
 

@@ -252,7 +252,7 @@ async def test_leaving_by_q_and_by_the_end_of_the_input(tmp_path: Path) -> None:
     for text in ("q", None):
         async with lines(tmp_path) as (console, _, typed):
             typed.type(text)
-            await asyncio.wait_for(console.ended.wait(), 5.0)
+            await asyncio.wait_for(console.ended.wait(), 20)
 
 
 async def test_a_bug_ends_the_console_and_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,7 +364,7 @@ async def test_a_key_of_another_encoding_is_no_end_and_the_rest_of_a_long_line_i
         keys.flush()
         assert [(await typed.next()).text for _ in range(3)] == ["caf\ufffd", "x" * LONGEST, "next"]
         keys.close()
-        assert (await asyncio.wait_for(typed.next(), 5.0)).text is None
+        assert (await asyncio.wait_for(typed.next(), 20)).text is None
 
 
 async def test_a_terminal_that_takes_nothing_holds_up_nothing_and_no_question_stands_before_it_was_shown() -> None:
@@ -388,7 +388,7 @@ async def test_a_terminal_that_takes_nothing_holds_up_nothing_and_no_question_st
             return shown.endswith(b" lines could not be shown\n")
 
         await until(all_of_it)
-        await asyncio.wait_for(output.written(), 5.0)
+        await asyncio.wait_for(output.written(), 20)
     told = shown.decode("ascii").splitlines()
     assert told[0].startswith("0 gr\\xfcn xx") and len(told) < MOST + 3_000
 
@@ -402,7 +402,7 @@ async def test_output_that_nobody_reads_any_more_is_said_to_be_lost_once() -> No
         output.write("one")
         await until(lambda: lost)
         output.write("two")
-        await asyncio.wait_for(output.written(), 5.0)
+        await asyncio.wait_for(output.written(), 20)
     assert [type(error) for error in lost] == [BrokenPipeError]
 
 

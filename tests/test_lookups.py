@@ -74,7 +74,7 @@ async def test_a_session_is_told_with_the_lock_that_it_wants_and_is_gone_when_it
     try:
         await holder.execute("BEGIN; UPDATE activations SET price = 2 WHERE id = 'a'")
         blocked = asyncio.create_task(waiter.execute("UPDATE activations SET price = 3 WHERE id = 'a'"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (row := await session.read(sources, SETTINGS, about, None)).wants:
                 await asyncio.sleep(0.05)
         assert row.blocked_by == (holder.get_server_pid(),)
@@ -85,7 +85,7 @@ async def test_a_session_is_told_with_the_lock_that_it_wants_and_is_gone_when_it
     finally:
         await holder.close()
         await waiter.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (after := await session.read(sources, SETTINGS, about, row)).found:
             await asyncio.sleep(0.05)
     assert not after.found

@@ -124,7 +124,7 @@ async def test_it_records_by_itself_and_closing_loses_nothing(file, monkeypatch:
     now = datetime.now(UTC)
     console.take(replace(outbox(0, pending=2), taken_at=now, attempted_at=now))
     await console.close()
-    await asyncio.wait_for(running, 5.0)
+    await asyncio.wait_for(running, 20)
     opened = RecordingFile.open(file)
     assert opened.at(opened.span[1])["outbox"].value.pending == 2
     assert console.trouble == ""
@@ -144,7 +144,7 @@ async def test_what_came_last_is_within_the_recording(file):
 async def test_a_rate_of_0_records_nothing(file):
     console = Recorder(settings(every_s=0.0), file)
     console.take(outbox(0))
-    await asyncio.wait_for(console.run(), 5.0)
+    await asyncio.wait_for(console.run(), 20)
     await console.close()
     assert not file.exists() and console.trouble == ""
 

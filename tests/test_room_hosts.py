@@ -104,7 +104,7 @@ async def test_what_is_proposed_outside_of_any_incident_is_seen_and_stopped_on_a
         )
         assert 3.0 < left <= 6.0
         await other.object(proposal.id, "5sim is down too")
-        done = await asyncio.wait_for(doing, 8)
+        done = await asyncio.wait_for(doing, 20)
         assert done.outcome is None and "piet objected: 5sim is down too: nothing was sent" in (done.stopped or "")
         assert await active(database)
         await until(lambda: not other.waiting)
@@ -140,7 +140,7 @@ async def test_a_redis_that_dies_within_the_window_stops_the_action(
             doing = disabling(one)
             await until(lambda: other.waiting)
             await server.stop()
-            done = await asyncio.wait_for(doing, 15)
+            done = await asyncio.wait_for(doing, 60)
             assert done.outcome is None and "the connection to the others was lost within the window" in (
                 done.stopped or ""
             )

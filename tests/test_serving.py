@@ -66,7 +66,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     yield Served(process, address)
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.communicate(), 20)
+        await asyncio.wait_for(process.communicate(), 60)
 
 
 def of(pid: int, *names: str) -> list[Path]:
@@ -151,7 +151,7 @@ async def test_a_cookie_of_odd_bytes_is_refused_like_any_other(served: Served, c
     place = urlsplit(served.base)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: %b\r\nCookie: %b\r\n\r\n" % (place.netloc.encode(), cookie))
-    answer = await asyncio.wait_for(reader.readline(), 10)
+    answer = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     assert b" 403 " in answer
 
@@ -225,7 +225,7 @@ async def test_ending_it_ends_every_console_in_it(served: Served) -> None:
         children = served.children()
         assert len(children) == 2
         served.process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(served.process.wait(), 20)
+        await asyncio.wait_for(served.process.wait(), 60)
         assert served.process.returncode == 0
         assert not alive(children)
 

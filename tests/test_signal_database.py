@@ -11,7 +11,7 @@ from nexconsole.signals import database as signal
 
 async def until(condition):
     """Poll an async condition until it holds; the test's own time limit is 10 s."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := await condition()):
             await asyncio.sleep(0.05)
     return found

@@ -188,7 +188,7 @@ async def pgbouncer(database, tmp_path: Path):
     port, server = free_port(), database.server
     process = _start_pgbouncer(program, tmp_path, port, server.port, server.password)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
