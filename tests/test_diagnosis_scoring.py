@@ -31,6 +31,11 @@ def test_what_was_named_wrongly_at_any_look_counts_however_it_ended() -> None:
     assert tally([corrected]).wrong == 1.0
 
 
+def test_what_is_true_in_part_is_neither_right_nor_wrong() -> None:
+    flapping = Play(scenario="any", seed=1, truth=("provider-flaps smsbower",), partly=(DOWN,), glances=(said(DOWN),))
+    assert not flapping.first and not flapping.wrong
+
+
 def test_a_right_cause_that_is_not_named_is_among_the_first_three_and_abstained() -> None:
     unsure = play(Glance(after_s=10.0, ranked=("bad-release", "egress-down", DOWN, "redis-full")))
     assert unsure.top_three and unsure.abstained and not unsure.first and unsure.seconds is None

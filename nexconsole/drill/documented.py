@@ -76,6 +76,7 @@ DOCUMENTED = (
         name="flapping-circuit",
         title="tiger-sms comes and goes: its circuit opens and closes again and again",
         truth=("provider-flaps tiger-sms",),
+        partly=("provider-unreachable tiger-sms",),
         expect="tiger-sms opened three times or more in ten minutes on every pod; few purchases fail overall.",
         upstream=(
             UpstreamFault(

@@ -42,7 +42,7 @@ class DrillScenario:
     ("provider-unreachable smsbower"); none where nothing is wrong. `faults` are further faults. `shows_after_s`: how
     long after the first of its other causes the first symptom can show. `missing` are sources that the console can't
     read: "prometheus", "kubernetes" (it does not answer), "rights" (it grants none), "logs", "redis". `group` sorts
-    the list. `held_back`: the rules were made without it.
+    the list. `partly` are causes that are true for a while, or in part. `held_back`: the rules were made without it.
     """
 
     name: str
@@ -67,6 +67,7 @@ class DrillScenario:
     weights: dict[str, float] = field(default_factory=dict)  # a provider's share of the purchases, where it differs
     visits: dict[str, float] = field(default_factory=dict)  # and of the price checks
     truth: tuple[str, ...] = ()
+    partly: tuple[str, ...] = ()
     faults: tuple[StagedFault, ...] = ()
     shows_after_s: float = 0.0
     missing: tuple[str, ...] = ()

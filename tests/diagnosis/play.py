@@ -71,6 +71,7 @@ def judged(scenario: DrillScenario, seed: int, seen: Sequence[Seen]) -> Play:
         scenario=scenario.name,
         seed=seed,
         truth=scenario.truth,
+        partly=scenario.partly,
         held_back=scenario.held_back,
         glances=tuple(map(_glance, seen)),
     )

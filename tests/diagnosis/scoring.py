@@ -28,12 +28,15 @@ def is_meant(said: str, truth: str) -> bool:
 class Play:
     """One scenario with one seed: its truth, its glances in order, and the last of them, by which it is judged.
 
+    `partly` are causes that are true for a while, or in part: to name them is neither right nor wrong.
+
     `error` is a sentence where the play itself failed: it counts as abstained.
     """
 
     scenario: str
     seed: int
     truth: tuple[str, ...]
+    partly: tuple[str, ...] = ()
     held_back: bool = False
     glances: tuple[Glance, ...] = ()
     error: str = ""
@@ -69,7 +72,8 @@ class Play:
     def wrong(self) -> tuple[str, ...]:
         """The causes that any look named and that are not true: each of them was said with confidence."""
         named = dict.fromkeys(said for glance in self.glances for said in glance.named)
-        return tuple(said for said in named if not any(is_meant(said, truth) for truth in self.truth))
+        allowed = (*self.truth, *self.partly)
+        return tuple(said for said in named if not any(is_meant(said, truth) for truth in allowed))
 
     @property
     def seconds(self) -> float | None:
