@@ -142,6 +142,7 @@ VALUES: dict[str, Value] = {
         pods_followed=3,
         pods=3,
         failures={"no answer": 6, "5xx": 2, "breaker open": 5},
+        sold_s=3.0,
         by_pod=(PodFunnel(name="a", decided=20, failed=9), PodFunnel(name="b", decided=40, failed=1)),
         providers=(
             ProviderFunnel(
@@ -608,6 +609,7 @@ def test_one_pod_is_to_blame_where_it_alone_has_open_breakers_for_half_of_the_pr
         ("providers.slower", "", 1.0, "1 of 1 provider take much longer than before: smsbower"),
         ("provider.relapses", "smsbower", 2.0, "smsbower failed several times in a row and then sold again 2 times"),
         ("circuit.opened", "smsbower", 4.0, "smsbower's breakers opened 4 times in the pods"),
+        ("funnel.sold-ago", "", 3.0, "the newest sale was made 3 s ago"),
         ("transactions.times", "", 2.0, "80 purchases a minute are tried, 40 before"),
         ("balance.state", "smsbower", "empty", "0.02 (25 min ago) are left at smsbower: empty"),
         ("balance.state", "5sim", None, "not known: 7.40"),

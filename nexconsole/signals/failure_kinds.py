@@ -26,6 +26,7 @@ FAILING = 0.2  # a pod's share of failures from which on it fails
 APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
 SLOWER = 2.5  # times as long as before
 SLOW_S = 2.0
+USUALLY = 2.0  # times as long as at the others: so much slower a provider may always be
 VAGUE = ("other",)  # nobody said why
 OURS = ("breaker open", "not active")  # what follows here from what was before
 LOGS = "reading the pods' logs"
@@ -143,16 +144,19 @@ def _takes(view: View[Funnel]) -> ProbeResult:
 
 
 def _slower(view: View[Funnel]) -> ProbeResult:
-    """How many times as long as before a sale takes; as at the others, where nobody saw it before."""
+    """How many times as long as before a sale takes; or as at the others, some of which are usually slower, too."""
     one = _provider(view)
     if one is None or one.took_s is None:
         return ProbeResult(text=f"not known: too few sales of {view.argument} were seen", value=None)
+    took = one.took_s
     others = [each.took_s for each in view.value.providers if each is not one and each.took_s]
-    before, what = (one.before_s, "before") if one.before_s else (median(others) if others else None, "at the others")
-    if not before:
+    compared = [("before", one.before_s, 1.0)] if one.before_s else []
+    compared += [("at the others", median(others), USUALLY)] if others else []
+    if not compared:
         return ProbeResult(text=f"not known: there is nothing to compare {one.name} with", value=None)
-    text = f"a sale at {one.name} takes {latency(one.took_s)}, {what} {latency(before)}"
-    return ProbeResult(text=text, value=round(one.took_s / before, 2))
+    what, with_s, weight = max(compared, key=lambda each: took / each[1] / each[2])
+    text = f"a sale at {one.name} takes {latency(took)}, {what} {latency(with_s)}"
+    return ProbeResult(text=text, value=round(took / with_s / weight, 2))
 
 
 def _sold_ago(view: View[Funnel]) -> ProbeResult:
@@ -162,6 +166,15 @@ def _sold_ago(view: View[Funnel]) -> ProbeResult:
     if one is None or one.sold_s is None:
         return ProbeResult(text=f"not known: no sale of {view.argument} was seen", value=None)
     return ProbeResult(text=f"{one.name}'s newest sale began {duration(one.sold_s)} ago", value=one.sold_s)
+
+
+def _anything_sold(view: View[Funnel]) -> ProbeResult:
+    if unknown := _unknown(view.value):
+        return unknown
+    ago = view.value.sold_s
+    if ago is None:
+        return ProbeResult(text="not known: no sale was seen", value=None)
+    return ProbeResult(text=f"the newest sale was made {duration(ago)} ago", value=ago)
 
 
 def _relapses(view: View[Funnel]) -> ProbeResult:
@@ -223,6 +236,7 @@ PROBES = (
     _probe("provider.takes", "how long a provider's sales take", _takes, unit="seconds", argument=PROVIDER),
     _probe("provider.slower", "how many times as long as before they take", _slower, argument=PROVIDER),
     _probe("provider.sold-ago", "time since a provider's newest sale", _sold_ago, unit="seconds", argument=PROVIDER),
+    _probe("funnel.sold-ago", "time since the newest sale, at whatever provider", _anything_sold, unit="seconds"),
     _probe("provider.relapses", "how often a provider failed and then sold again", _relapses, argument=PROVIDER),
     _probe("providers.slower", "providers whose sales take much longer than before", _slow_ones),
     _probe("funnel.no-route", "customers for whom best route finds no provider", _no_route),

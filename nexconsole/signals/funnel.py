@@ -17,7 +17,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from ..text.units import period
-from .funnel_parts import PODS_S, PodFunnel, by_pod, newest, relapses, usual
+from .funnel_parts import EARLIER_S, LATE_S, PODS_S, PodFunnel, by_pod, newest, relapses, sold_ago, usual
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class ProviderFunnel:
     """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost.
 
     `reasons` counts those that failed or were refused, by reason, the most frequent first. `took_s` is what its sales
-    of the window took (median), `before_s` what those before them did; None where too few are known. Its newest sale
-    began `sold_s` ago. `newest` are its newest failures of which somebody said why, by kind, of the last 15 minutes.
+    of the last 90 s took (median), `before_s` what those took that began five minutes ago or earlier; None where too
+    few are known. Its newest sale began `sold_s` ago. `newest` are its newest failures of which somebody said why, by
+    kind, of the last 15 minutes.
     `relapses`: how often in ten minutes several failed in a row and then one was sold.
     """
 
@@ -82,7 +83,8 @@ class Funnel(Value):
     The counts rest on `rests_on_s` seconds: the window, or as far as the logs reach back. `waiting_new` are those of
     the window that are at their provider. `oldest_s` is the longest wait, which is more where `oldest_at_least`.
     `undecided_s`: for so long no provider's answer has come, while some wait for one; `usual_s` is what they usually
-    wait. Users are counted, never named: None where the logs hold none. `lost` ended with the process they were in.
+    wait; the newest sale was made `sold_s` ago. Users are counted, never named: None where the logs hold none. `lost`
+    ended with the process they were in.
     `answers` are Prometheus' counts of the purchase route's HTTP answers by status in the same window, asked for at
     `answers_at`; None where there are none.
     """
@@ -104,6 +106,7 @@ class Funnel(Value):
     oldest_at_least: bool = False
     undecided_s: float | None = None
     usual_s: float | None = None
+    sold_s: float | None = None
     users: int | None = None
     users_refused: int | None = None
     users_without_funds: int | None = None
@@ -175,7 +178,7 @@ def build(
     reach = logs.reach_s(now)
     rests_on = min(float(window_s), reach or 0.0)
     window = logs.purchases.window(now.timestamp(), rests_on)
-    figures = _figures(window, logs.purchases, now.timestamp(), rests_on)
+    figures = _figures(window, logs.purchases, now.timestamp())
     pods = list(logs.followed.values())
     return Funnel(
         source=following.source,
@@ -190,6 +193,7 @@ def build(
         catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
         reach_s=reach,
         dropped=logs.purchases.dropped,
+        sold_s=sold_ago(logs.purchases.sales.values(), now.timestamp()),
         by_pod=by_pod(((pod.name, pod.purchases.decided) for pod in pods), now.timestamp() - min(rests_on, PODS_S)),
         **figures,
     )
@@ -220,7 +224,7 @@ class _Figures(TypedDict):
     more_providers: int
 
 
-def _figures(window: Window, tally: PurchaseTally, now: float, rests_on: float) -> _Figures:
+def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
     """What the purchases of the window come to."""
     stages = {stage: sum(purchase.stage >= stage for purchase in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
     outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
@@ -235,7 +239,7 @@ def _figures(window: Window, tally: PurchaseTally, now: float, rests_on: float) 
             outcomes[key.outcome] += many
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
-    providers, more = _providers(window, tally, now - rests_on, now)
+    providers, more = _providers(window, tally, now)
     at_provider = [purchase for purchase in window.waiting if purchase.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
@@ -269,9 +273,7 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
     return max(0.0, now - max(min(purchase.began for purchase in waiting), decided_at or 0.0))
 
 
-def _providers(
-    window: Window, tally: PurchaseTally, since: float, now: float
-) -> tuple[tuple[ProviderFunnel, ...], int]:
+def _providers(window: Window, tally: PurchaseTally, now: float) -> tuple[tuple[ProviderFunnel, ...], int]:
     """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
     found: dict[str, list[int]] = {}
     sales: Mapping[str, Sequence[tuple[float, float]]] = tally.sales
@@ -298,8 +300,8 @@ def _providers(
             refused=refused,
             waiting=waiting,
             reasons=_most(reasons.get(name, {})),
-            took_s=usual(took for began, took in sales.get(name, ()) if began >= since),
-            before_s=usual(took for began, took in sales.get(name, ()) if began < since),
+            took_s=usual(took for began, took in sales.get(name, ()) if began >= now - LATE_S),
+            before_s=usual(took for began, took in sales.get(name, ()) if began < now - EARLIER_S),
             relapses=relapses(tally.outcomes.get(name, ()), now),
             newest=newest(tally.explained.get(name, ()), now),
             sold_s=round(max(0.0, now - sales[name][-1][0]), 1) if sales.get(name) else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,6 +13,8 @@ PODS_S = 120.0  # a pod's purchases are counted for no longer: one that was well
 RECENT_S = 900.0  # what was said of a failure longer ago says nothing of those of now
 RELAPSES_S = 600.0
 IN_A_ROW = 2  # failures; a single one may be chance
+LATE_S = 90.0  # sales that began since then say how long one takes now
+EARLIER_S = 300.0  # and those before then how long one took
 LEAST = 5  # sales that say how long one takes
 
 
@@ -58,3 +60,10 @@ def relapses(outcomes: Iterable[tuple[float, bool]], now: float) -> int:
         times += not failed and run >= IN_A_ROW
         run = run + 1 if failed else 0
     return times
+
+
+def sold_ago(sales: Iterable[Sequence[tuple[float, float]]], now: float) -> float | None:
+    """Seconds since the newest sale was made, at whatever provider; None where none is known."""
+    newest_of_each = (max(began + took for began, took in list(each)[-8:]) for each in sales if each)
+    made = max(newest_of_each, default=None)
+    return None if made is None else round(max(0.0, now - made), 1)
