@@ -112,7 +112,11 @@ def test_no_flag_leaves_a_trace_where_it_is_not_given():
             2,
             "there is no option --jsn: did you mean --json? (`nexconsole journal list --help`)",
         ),
-        (["journal"], 2, "the following arguments are required: list|show|verify|export (`nexconsole journal --help`)"),
+        (
+            ["journal"],
+            2,
+            "the following arguments are required: list|show|verify|export|similar (`nexconsole journal --help`)",
+        ),
         (
             ["export", "x", "--format", "htlm"],
             2,

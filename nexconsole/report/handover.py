@@ -238,10 +238,14 @@ def _ruled_out(context: HandoverContext) -> Iterator[str]:
     explanation = context.explanation
     out: Sequence[Candidate] = explanation.ruled_out if explanation is not None else ()
     wrong = context.severity is not None and context.severity.level != CALM
-    for candidate in out[:MOST_RULED_OUT] if wrong else ():
-        yield f"{candidate.title}: {_why_not(candidate)}"
-    if wrong and len(out) > MOST_RULED_OUT:
-        yield f"and {several(len(out) - MOST_RULED_OUT, 'more cause')}, for want of what they need"
+    kinds: dict[str, list[Candidate]] = {}  # a cause once, however many targets it could have
+    for candidate in out if wrong else ():
+        kinds.setdefault(candidate.cause.id, []).append(candidate)
+    for first, *others in list(kinds.values())[:MOST_RULED_OUT]:
+        more = f" (nor at {several(len(others), 'other')})" if others else ""
+        yield f"{first.title}{more}: {_why_not(first)}"
+    if len(kinds) > MOST_RULED_OUT:
+        yield f"and {several(len(kinds) - MOST_RULED_OUT, 'more cause')}"
     incident = context.incident
     for cause in incident.causes if incident is not None else ():
         if cause.withdrawn_at is not None:
