@@ -17,6 +17,7 @@ from ..widgets.panel import Listing, Panel, PanelFrame, RenderContext, framed, s
 from ..widgets.spans import as_text
 from . import view as faces
 from .arrangement import Arrangement, arranged
+from .began import began_words
 from .view import SignalView
 
 FRAMED = 3  # lines from which there is room for a frame; below it a pane is one line
@@ -114,7 +115,8 @@ class Pane(LineCanvas, can_focus=True):
         cursor = self._index if self._key is not None and self.has_focus else None
         title = self.face.TITLE if self.face.NUMBER is None else f"{self.face.NUMBER} {self.face.TITLE}"
         title = f"{title}  {arranged_by}" if arranged_by else title
-        frame = PanelFrame(title, faces.provenance(self.reading, space), self.has_focus, self._top, cursor)
+        began = began_words((self.face.SIGNAL, *getattr(self.face, "BESIDE", ())), space)
+        frame = PanelFrame(title, faces.provenance(self.reading, space), self.has_focus, self._top, cursor, began)
         self.show_lines(framed(drawn, frame, width, height))
         if (there := self.has_focus and self.subject is not None) is not self._told:
             self._told = there

@@ -13,6 +13,7 @@ from ..widgets import big_digits, charts
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import BLANK, Line, Span, cells, column, length, phrases, plain, spread, wrapped
 from . import subjects
+from .began import began_marks
 
 if TYPE_CHECKING:
     from ..signals.attribution import ProviderTraffic
@@ -341,7 +342,8 @@ def _chart(value: Transactions, space: RenderContext, height: int) -> list[Line]
 def _marks(value: Transactions, space: RenderContext, width: int) -> dict[int, charts.ChartMark]:
     points = [(p.at, p.failure_rate) for p in value.trend]
     span = space.settings.transactions.trend_s
-    return charts.placed((*space.marks, *_releases(space)), points, span, max(4, width))
+    marks = (*space.marks, *_releases(space), *began_marks("failure_rate", space))
+    return charts.placed(marks, points, span, max(4, width))
 
 
 def _releases(space: RenderContext) -> list[charts.ChartMark]:

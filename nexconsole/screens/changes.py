@@ -148,6 +148,7 @@ class ChangesScreen(PageScreen[None]):
 
     def _row(self, change: Change, onset: Onset | None, width: int) -> Line:
         words, ink = against_onset(change, onset, self._panes.now)
+        words = words if width >= WIDE else words.partition(",")[0]
         by = f", {plain(change.who, 40)}" if change.who else ""
         source = f"{column(plain(change.source, 40), SOURCE)} " if width >= WIDE else ""
         return (

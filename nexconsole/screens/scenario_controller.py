@@ -200,7 +200,7 @@ class ScenarioController:
         """Open this scenario, whatever is read; `target` as in `_open`."""
         self._dialogs.once(self._open_by_id(id, target))
 
-    async def _open_by_id(self, id: str, target: Mapping[str, str] | None) -> None:
+    async def _open_by_id(self, id: str, target: Mapping[str, str] | None = None) -> None:
         scenario = (await self.load_library()).runbook.chapter(id)
         if scenario is not None:
             await self._open(scenario, target)

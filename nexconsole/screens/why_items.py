@@ -84,13 +84,18 @@ def sections(context: WhyContext) -> Iterator[Part]:
     """The parts of the page as (heading, items), those without items too: the answer first."""
     severity = context.severity
     reasons = severity.reasons if severity is not None else ()
-    yield _answer(context, bool(reasons))
     named = context.explanation is not None and context.explanation.named
+    yield _answer(context, bool(reasons))
     yield "may be as well" if named else "may be", tuple(_possible(context))
+    heading_of_reasons = "causes first" if context.explanation is None else "reasons of the level"
+    of_level = heading_of_reasons, tuple(_reasons(reasons, context))
+    if not named:
+        yield of_level
     yield heading(onset_of(context.explanation, context.readings)), tuple(_changes(context))
     yield "whom it hurts", tuple(_customers(context))
     yield "when it ends or begins", tuple(_runway(context))
-    yield "causes first" if context.explanation is None else "reasons of the level", tuple(_reasons(reasons, context))
+    if named:
+        yield of_level
     yield "it is not", tuple(_ruled_out(context))
     yield "not known", tuple(_unknown(context))
     yield (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .spans import BLANK, Line, dimmed, fit, length
+from .spans import BLANK, Line, cells, dimmed, fit, length
 
 if TYPE_CHECKING:
     from ..catalogue import Subject
@@ -120,13 +120,17 @@ def _joined(first: Listing, second: Listing) -> Listing:
 
 @dataclass(frozen=True)
 class PanelFrame:
-    """How a picture is framed: `title` at the left of the edge, `aside` at its right; the cursor as a row's index."""
+    """How a picture is framed: `title` at the left of the edge, `aside` at its right; the cursor as a row's index.
+
+    `beside` is said behind the title where there is room: the longest wording first.
+    """
 
     title: str
     aside: Line
     focused: bool = False
     top: int = 0
     cursor: int | None = None
+    beside: tuple[str, ...] = ()
 
 
 def sight(picture: Panel, height: int) -> int:
@@ -202,7 +206,16 @@ def _top(picture: Panel, frame: PanelFrame, ink: str, corners: tuple[str, str, s
     if room < 1:
         aside = ()
         room = max(0, width - 4 - length(((title, title_ink),)))
-    return ((left + edge, ink), (title, title_ink), (edge * room, ink), *aside, (edge + right, ink))
+    words = next((f"{edge} {each} " for each in frame.beside if cells(each) + 4 <= room), "")
+    beside: Line = ((words[:1], ink), (words[1:], "text")) if words else ()
+    return (
+        (left + edge, ink),
+        (title, title_ink),
+        *beside,
+        (edge * (room - cells(words)), ink),
+        *aside,
+        (edge + right, ink),
+    )
 
 
 def _bottom(picture: Panel, frame: PanelFrame, ink: str, corners: tuple[str, str, str], width: int, seen: int) -> Line:
