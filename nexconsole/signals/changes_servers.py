@@ -165,11 +165,11 @@ class RedisTrail(Trail):
 
     async def look(self, sources: Sources, settings: Settings, now: datetime) -> None:
         """Raises SourceError."""
-        info = await sources.redis.info()
+        info = await sources.redis.info(wanted=wanted)
         try:
-            commands = await sources.redis.info("commandstats")
+            commands = await sources.redis.info("commandstats", COMMANDS.__contains__)
         except SourceError:  # a hosted Redis has no such section
-            commands = {}
+            commands = None
         self.can_read((ChangeKind.REDIS,), now - timedelta(seconds=WINDOW_S))
         self.compare(redis_state(info, commands), settings.changes.set_up, now)
 
@@ -249,10 +249,16 @@ def _grown(before: int | None, after: int | None) -> int | None:
     return after - before if before is not None and after is not None and after > before else None
 
 
-def redis_state(info: Mapping[str, str], commands: Mapping[str, str]) -> RedisState:
-    """INFO's figures; what is not said is not known. Databases are counted together."""
+def wanted(name: str) -> bool:
+    """Whether a figure of INFO's is one that is compared."""
+    return name in FIGURES or (name.startswith("db") and name[2:].isdigit())
+
+
+def redis_state(info: Mapping[str, str], commands: Mapping[str, str] | None) -> RedisState:
+    """INFO's figures; what is not said is not known. Databases are counted together. `commands`: how often each was
+    called, None where the server does not say."""
     counts = [_figure(text, "keys") for name, text in info.items() if name.startswith("db") and name[2:].isdigit()]
-    flushes = [_figure(commands[f"cmdstat_{name}"], "calls") for name in FLUSHES if f"cmdstat_{name}" in commands]
+    flushes = [_figure(commands[name], "calls") for name in COMMANDS if name in commands] if commands else []
     known = any(name.startswith("db") and name[2:].isdigit() for name in info) or "expired_keys" in info
     return RedisState(
         run_id=clean(info.get("run_id", ""), 60),
@@ -262,13 +268,19 @@ def redis_state(info: Mapping[str, str], commands: Mapping[str, str]) -> RedisSt
         version=clean(info.get("redis_version", ""), 40),
         memory=" ".join(filter(None, (info.get("maxmemory_human", ""), info.get("maxmemory_policy", "")))),
         evicted=_whole(info.get("evicted_keys", "")),
-        flushes=sum(flushes) if commands else None,
+        flushes=sum(flushes) if commands is not None else None,
         keys=sum(counts) if known else None,
         loaded=_whole(info.get("rdb_last_load_keys_loaded", "")) if info.get("aof_enabled") == "0" else None,
     )
 
 
-FLUSHES = ("flushall", "flushdb")
+COMMANDS = frozenset({"cmdstat_flushall", "cmdstat_flushdb"})
+FIGURES = frozenset(
+    {
+        *("run_id", "uptime_in_seconds", "role", "master_replid", "redis_version", "maxmemory_human"),
+        *("maxmemory_policy", "evicted_keys", "expired_keys", "aof_enabled", "rdb_last_load_keys_loaded"),
+    }
+)
 
 
 def _figure(text: str, name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -111,14 +111,25 @@ class RedisSource(Source):
             seconds, microseconds = await client.text("TIME")
             return int(seconds) + int(microseconds) / 1e6
 
-    async def info(self, section: str = "") -> Mapping[str, str]:
-        """INFO's figures by name, such as redis_version, role, used_memory_human; of one section, if it is named."""
+    async def info(self, section: str = "", wanted: Callable[[str], bool] | None = None) -> Mapping[str, str]:
+        """INFO's figures by name, such as redis_version, role, used_memory_human; of one section, if it is named.
+
+        `wanted` chooses among the names; there are some hundred.
+        """
         async with self._client("INFO") as client:
             answer = await client.text("INFO", *filter(None, (section,)))
         if isinstance(answer, Mapping):
-            return {clean(name, 80): clean(value, 200) for name, value in answer.items()}
+            return {
+                clean(name, 80): clean(value, 200)
+                for name, value in answer.items()
+                if wanted is None or wanted(str(name))
+            }
         pairs = (line.partition(":") for line in str(answer).splitlines() if not line.startswith("#"))
-        return {clean(name, 80): clean(value, 200) for name, colon, value in pairs if colon}
+        return {
+            clean(name, 80): clean(value, 200)
+            for name, colon, value in pairs
+            if colon and (wanted is None or wanted(name))
+        }
 
     @asynccontextmanager
     async def _client(self, what: str) -> AsyncIterator[RedisClient]:
