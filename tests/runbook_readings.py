@@ -68,6 +68,7 @@ CALM: dict[str, Value] = {
     "customers": sample.customers(),
     "onset": sample.onsets(),
     "changes": sample.changes(),
+    "runway": sample.runway(),
 }
 
 

@@ -23,6 +23,7 @@ from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
+from nexconsole.signals.runway import Ceiling, Runway
 from nexconsole.signals.search import Search
 from nexconsole.signals.slots import SlotProvider, Slots, Wait
 from nexconsole.signals.status_pages import StatusPage, StatusPages
@@ -49,6 +50,7 @@ SIGNALS = (
     "customers",
     "onset",
     "changes",
+    "runway",
 )
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
@@ -192,6 +194,12 @@ def onsets(*found: Onset) -> Onsets:
     return Onsets(source="postgres, this console", found=found, watched=watched)
 
 
+def runway(*found: Ceiling) -> Runway:
+    """When ceilings are reached."""
+    steady = Ceiling(name="connections", now=31.0, limit=97.0, text="31 of 97, no estimate: it does not grow")
+    return Runway(source="this console's readings, redis", ceilings=(*found, steady), redis_memory=0.41)
+
+
 def _minutes(refused: int, failed: int) -> tuple[MinuteFunnel, ...]:
     """Half an hour of 80 customers a minute; of the last 5 minutes' customers so many were refused, so many failed."""
     newest = NOW.timestamp() // 60
@@ -319,6 +327,7 @@ def calm() -> dict[str, Reading]:
         "customers": customers(),
         "onset": onsets(),
         "changes": changes(),
+        "runway": runway(),
     }
     return {name: reading(name, value) for name, value in values.items()}
 
@@ -568,6 +577,25 @@ def incident() -> dict[str, Reading]:
             ),
         ),
         "changes": changes(EDITED, RELEASED),
+        "runway": runway(
+            Ceiling(
+                name="balance at smsbower",
+                now=40.0,
+                limit=0.0,
+                text="40.00 left, used up in 12 to 20 min",
+                earliest=NOW + timedelta(minutes=12),
+                latest=NOW + timedelta(minutes=20),
+            ),
+            Ceiling(
+                name="outbox",
+                now=137.0,
+                limit=0.0,
+                text="137 pending, done in 6 to 11 min",
+                earliest=NOW + timedelta(minutes=6),
+                latest=NOW + timedelta(minutes=11),
+                good=True,
+            ),
+        ),
     }
     return {name: reading(name, value) for name, value in values.items()}
 

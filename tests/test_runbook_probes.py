@@ -26,6 +26,7 @@ from nexconsole.signals.pods import Pod
 from nexconsole.signals.probe import ProbeAnswer, answer
 from nexconsole.signals.registry import probes
 from nexconsole.signals.reservations import Pile, Reservations
+from nexconsole.signals.runway import Ceiling
 from nexconsole.signals.search import Search
 from nexconsole.signals.status_pages import StatusPage, StatusPages
 from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
@@ -122,6 +123,14 @@ LOCKS = Locks(
     },
 )
 PROBES = probes()
+
+
+def _dated(*names: str) -> list[Ceiling]:
+    """Ceilings that are reached in ten minutes."""
+    then = NOW + timedelta(minutes=10)
+    return [Ceiling(name=name, now=1.0, limit=2.0, text="full", earliest=then, latest=then) for name in names]
+
+
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
     "circuits": CIRCUITS,
@@ -205,6 +214,7 @@ VALUES: dict[str, Value] = {
     "changes": sample.changes(sample.EDITED, sample.RELEASED),
     "customers": sample.customers(failing=58, out_of_line=sample.incident()["customers"].value.out_of_line),
     "onset": sample.incident()["onset"].value,
+    "runway": sample.runway(*_dated("connections", "redis memory", "outbox", "window", "balance at smsbower")),
 }
 
 

@@ -21,8 +21,8 @@ SETTINGS = Settings()
 ALL = {signal.name: signal for signal in signals()}
 NAMES = tuple(signal.name for signal in polled())
 EVIDENCE = {"status_pages"}  # said with its age, and never judged or measured
-RAISES_NOTHING = {"customers", "onset", "changes"}  # measured and exported; the severity is others' word
-BESIDE_FIGURES = {"onset"}  # said where the figures are, and has no pane
+RAISES_NOTHING = {"customers", "onset", "runway", "changes"}  # measured and exported; the severity is others' word
+BESIDE_FIGURES = {"onset", "runway"}  # said where the figures are, and has no pane
 NO_FIGURE = {"alerts", "search", "changes"}  # told by their changes in a report, not by a number
 MEASURED = [name for name in NAMES if name not in EVIDENCE]
 JUDGED = [name for name in MEASURED if name not in RAISES_NOTHING]
@@ -44,6 +44,7 @@ def test_names_are_unique_and_the_samples_have_them_all():
         "customers",
         "onset",
         "changes",
+        "runway",
     }
     assert set(ALL) - set(NAMES) == {"outbox events"}
 

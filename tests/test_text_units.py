@@ -38,6 +38,8 @@ MACHINE_FORMATS = {
     "screens/plan_lines.py": "a noun's plural",
     "signals/counters.py": "PromQL's range",
     "signals/funnel.py": "PromQL's range",
+    "signals/onset_histories.py": "PromQL's range",
+    "signals/purchase_steps.py": "PromQL's range",
     "sources/log_lines.py": "Kubernetes' query",
     "sources/prometheus.py": "Prometheus' query",
 }
@@ -258,3 +260,20 @@ def test_a_day_and_a_minute_are_utc_too() -> None:
 
 def test_money_has_two_decimals_and_its_thousands_set_apart() -> None:
     assert [units.money(amount) for amount in (None, 0, 0.4, 7.4, 1234.5)] == ["-", "0.00", "0.40", "7.40", "1 234.50"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (40, 90, "40 to 90 s"),
+        (0, 4.2, "0 to 5 s"),
+        (380, 640, "6 to 11 min"),
+        (60, 130, "1 to 3 min"),
+        (540.1, 540.4, "9 to 10 min"),
+        (540, 540, "9 min"),
+        (11_000, 17_000, "3 to 5 h"),
+        (100_000, 400_000, "1 to 5 d"),
+    ],
+)
+def test_a_range_of_a_time_that_is_left_is_in_one_unit_and_rounded_outwards(low, high, text):
+    assert units.between(low, high) == text

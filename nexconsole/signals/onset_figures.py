@@ -36,6 +36,7 @@ LEVELS: Mapping[str, OnsetRules] = {
     "slot_wait_s": _more(8, 2),
     "circuits_open": _more(1),
     "locks_abandoned": _more(3, 1.5),
+    "redis_memory": _more(0.05, 1.2),
     "database_cpu": _more(0.2, 1.5),
     "pods_ready": OnsetRules(kind=LEVEL, worse=-1, least=1),
 }
@@ -58,6 +59,7 @@ def rules_of(figure: str, settings: Settings, subject: str = "") -> OnsetRules:
         "outbox_oldest_pending_s": float(settings.outbox.stuck_after_s),
         "reservations_stuck": float(settings.reservations.alert_limit),
         "slot_wait_s": settings.slots.late_s,
+        "redis_memory": settings.integrity.redis_memory,
     }
     return replace(LEVELS[figure], limit=limits.get(figure), stale_s=STALE_S.get(figure, 60.0))
 

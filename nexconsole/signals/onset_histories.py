@@ -45,7 +45,7 @@ class History(NamedTuple):
 
 
 @dataclass
-class Memory:
+class OnsetMemory:
     """What the next reading has to know. Times are epoch seconds; `at` is when each history was asked for."""
 
     rows: PurchaseSteps = field(default_factory=PurchaseSteps)
@@ -76,10 +76,10 @@ class Memory:
             return None
 
 
-def memory_of(sources: Sources) -> Memory:
+def memory_of(sources: Sources) -> OnsetMemory:
     kept = sources.memory.get(NAME)
-    if not isinstance(kept, Memory):
-        kept = sources.memory[NAME] = Memory()
+    if not isinstance(kept, OnsetMemory):
+        kept = sources.memory[NAME] = OnsetMemory()
     return kept
 
 
@@ -95,7 +95,7 @@ async def histories(sources: Sources, settings: Settings, now: float) -> dict[tu
 
 
 async def _purchases(
-    sources: Sources, settings: Settings, memory: Memory, now: float
+    sources: Sources, settings: Settings, memory: OnsetMemory, now: float
 ) -> dict[tuple[str, str], History]:
     """From the rows, which have each purchase's moment; else from counters; else from what was recorded of them."""
     rows = memory.rows
@@ -125,7 +125,7 @@ async def _purchases(
 
 
 async def _counted(
-    sources: Sources, settings: Settings, memory: Memory, now: float
+    sources: Sources, settings: Settings, memory: OnsetMemory, now: float
 ) -> tuple[dict[str, list[HistoryStep]], dict[str, list[HistoryStep]]]:
     """By the finest windows that the scrapes allow."""
     if memory.due("counters", now, COUNTERS_EVERY_S):
@@ -155,7 +155,7 @@ async def deep_purchases(
     return (failures if figure == FAILURE_RATE else attempts).get(subject, [])
 
 
-async def _latency(sources: Sources, settings: Settings, memory: Memory, now: float) -> History | None:
+async def _latency(sources: Sources, settings: Settings, memory: OnsetMemory, now: float) -> History | None:
     """By the minute from Prometheus; None where it has no such series."""
     if not sources.has("prometheus"):
         return None
@@ -173,7 +173,7 @@ async def _latency(sources: Sources, settings: Settings, memory: Memory, now: fl
     return History(memory.latency, "prometheus") if len(memory.latency) >= LEAST_POINTS else None
 
 
-async def _record(sources: Sources, memory: Memory, now: float) -> None:
+async def _record(sources: Sources, memory: OnsetMemory, now: float) -> None:
     """What the flight record has of the time before this console began."""
     if memory.due("record", now, RECORD_EVERY_S):
         try:
@@ -184,7 +184,7 @@ async def _record(sources: Sources, memory: Memory, now: float) -> None:
         memory.record = series if series is not None else memory.record
 
 
-def _levels(sources: Sources, memory: Memory, now: float) -> dict[tuple[str, str], History]:
+def _levels(sources: Sources, memory: OnsetMemory, now: float) -> dict[tuple[str, str], History]:
     """What this console has read, and before that what was recorded."""
     own = figure_memory(sources)
     found = {}

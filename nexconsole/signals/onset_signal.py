@@ -12,7 +12,7 @@ from ..catalogue import Argument
 from ..errors import NotConfigured, SourceError
 from ..model import Value
 from ..sources import NAMES
-from ..text.units import clock_minute, count, duration, percent, several
+from ..text.units import clock_minute, count, duration, latency, percent, several
 from .change_point import ChangePoint, onset_of, told_by
 from .figure_memory import figure_memory
 from .onset import ONSET, Onset, Onsets
@@ -29,7 +29,7 @@ EVERY_S = 10.0
 HEARD_S = 1.5  # at the first reading the other signals are read at the same time
 FIRST = ("outbox", "database", "workloads")
 FIGURE = Argument(name="figure", kind="figure", help="a figure of reports, such as failure_rate")
-OPTIONAL = {"database_cpu"}  # it is read where the settings say how
+OPTIONAL = {"database_cpu", "redis_memory"}  # not every installation has them
 EMPTY = 1e-9
 
 
@@ -125,7 +125,7 @@ def _per_minute(per_s: float | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return duration(value) if value is None or value >= 10 else f"{value:.1f} s"
+    return duration(value) if value is None or value >= 10 else latency(value)
 
 
 def _number(value: float | None) -> str:
@@ -149,6 +149,7 @@ WORDS = {
     "slot_wait_s": ("longest wait for a slot", _seconds),
     "circuits_open": ("circuits open", _number),
     "locks_abandoned": ("orphaned locks", _number),
+    "redis_memory": ("Redis memory", percent),
     "database_cpu": ("database CPU", percent),
     "pods_ready": ("pods ready", _number),
 }

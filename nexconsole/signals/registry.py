@@ -19,6 +19,7 @@ from . import (
     onset_signal,
     outbox,
     reservations,
+    runway_signal,
     search,
     slots,
     status_pages,
@@ -54,6 +55,7 @@ BUILT_IN: tuple[Signal[Any], ...] = (
     customers_signal.SIGNAL,
     onset_signal.SIGNAL,
     changes.SIGNAL,
+    runway_signal.SIGNAL,
 )
 
 

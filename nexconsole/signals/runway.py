@@ -27,9 +27,13 @@ class Ceiling:
 
 @dataclass(frozen=True, kw_only=True)
 class Runway(Value):
-    """`ceilings`: those that are known, the first to be reached first, those without an estimate last."""
+    """`ceilings`: those that are known, the first to be reached first, those without an estimate last.
+
+    `redis_memory` is the share of Redis' maxmemory that is used, 0..1; None where it is not known or has no limit.
+    """
 
     ceilings: tuple[Ceiling, ...] = ()
+    redis_memory: float | None = None
 
 
 RUNWAY: SignalKey[Runway] = SignalKey("runway")

@@ -43,6 +43,14 @@ def remaining(seconds: float | timedelta) -> str:
     return duration(ceil(left / step) * step)
 
 
+def between(low_s: float, high_s: float) -> str:
+    """A range of a time that is left, in one unit, rounded outwards: `40 to 90 s`, `6 to 11 min`, `3 to 5 h`."""
+    units = ((1, "s", SECONDS_BELOW), (MINUTE, "min", MINUTES_BELOW), (HOUR, "h", HOURS_BELOW))
+    length, unit = next(((length, unit) for length, unit, below in units if high_s < below), (DAY, "d"))
+    low, high = int(max(0.0, low_s) // length), ceil(max(0.0, high_s) / length)
+    return f"{low} to {high} {unit}" if low < high else f"{high} {unit}"
+
+
 def period(seconds: float) -> str:
     """A length that is set, not measured, and exact: `0.5 s`, `90 s`, `5 min`, `2 h`, `7 d`.
 
