@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
-from ..drill import running
-from ..drill.fault_kinds import KINDS
+from ..drill import HEADINGS, running
+from ..drill.fault_kinds import KINDS, kind_named
 from ..errors import DrillError
 from ..text.sanitize import clean
 from ..text.units import duration
@@ -23,7 +24,7 @@ VERBS = (
 )
 _VERBS = """\
 from a second terminal, while a drill runs:
-  nexconsole drill inject FAULT    let something else go wrong (--list names the faults)
+  nexconsole drill inject FAULT... let something else go wrong, or several things (--list names the faults)
   nexconsole drill clear [FAULT]   take it back, or everything
   nexconsole drill speed N         how fast it unfolds, 0.25 to 10
   nexconsole drill running         the drills that run, with their faults
@@ -76,9 +77,9 @@ def add_arguments(parser: Parser) -> None:
 
 def _add_inject_arguments(inject: Parser) -> None:
     inject.epilog, inject.formatter_class = _SEED, HelpForm
-    inject.add_argument("fault", nargs="?", metavar="FAULT", help="what goes wrong (see --list)")
+    inject.add_argument("fault", nargs="*", metavar="FAULT", help="what goes wrong (see --list); several: all of them")
     inject.add_argument("--list", action="store_true", help="name the faults")
-    inject.add_argument("--provider", metavar="NAME", help="whose upstream it is")
+    inject.add_argument("--provider", metavar="NAME", help="whose upstream it is, of faults that have one")
     inject.add_argument("--for", dest="for_s", type=seconds, metavar="5m", help="for so long, in drill time")
     inject.add_argument("--at", type=moment, metavar="WHEN", help="drill time at which it begins; +90s: from now on")
     inject.add_argument("--seed", type=int, metavar="N", help="this fault's own seed (else the drill's)")
@@ -101,37 +102,57 @@ def run(options: Namespace) -> int:
     """Run the instructor's command and print the new state; 0. Raises DrillError."""
     if options.verb == "inject" and options.list:
         return _list(options.json)
-    if options.verb == "inject" and options.fault is None:
+    if options.verb == "inject" and not options.fault:
         raise DrillError(f"Say which fault: {', '.join(KINDS)}.")
     if options.verb == "running":
         return _running(options)
     drill = running.the_one(options.drill)
     if options.verb == "inject":
-        key, value = options.at or ("", 0.0)
-        given = {"provider": options.provider, "for_s": options.for_s, "seed": options.seed}
-        said = running.ask(drill, verb="inject", fault=options.fault, **given, **({key: value} if key else {}))
-    elif options.verb == "clear":
+        return _inject(options, drill)
+    if options.verb == "clear":
         said = running.ask(drill, verb="clear", fault=options.fault, provider=options.provider)
     else:
         said = running.ask(drill, verb="speed", speed=options.speed)
     if options.json:
         print(json.dumps(said, indent=2))
         return 0
-    if "injected" in said:
-        print(f"injected: {_fault(said['injected'])}")
     if "cleared" in said:
         print(f"cleared: {', '.join(map(clean, said['cleared']))}")
     print(_line(said))
     return 0
 
 
+def _inject(options: Namespace, drill: running.RunningDrill) -> int:
+    """Inject each fault, in the order given. All are checked before the first begins."""
+    kinds = [kind_named(name) for name in options.fault]
+    if options.provider and not any(kind.provider for kind in kinds):
+        raise DrillError(f"{', '.join(options.fault)} is no provider's fault: leave --provider out.")
+    key, value = options.at or ("", 0.0)
+    given = {"for_s": options.for_s, "seed": options.seed} | ({key: value} if key else {})
+    said: dict[str, Any] = {}
+    injected = []
+    for kind in kinds:
+        provider = options.provider if kind.provider else None
+        said = running.ask(drill, verb="inject", fault=kind.name, provider=provider, **given)
+        injected.append(said["injected"])
+        if not options.json:
+            print(f"injected: {_fault(said['injected'])}")
+    print(json.dumps({**said, "all_injected": injected}, indent=2) if options.json else _line(said))
+    return 0
+
+
 def _list(as_json: bool) -> int:
+    """On a terminal by group; in a pipe one line a fault and nothing else."""
     if as_json:
         print(json.dumps({name: kind.title for name, kind in KINDS.items()}, indent=2))
         return 0
     width = max(map(len, KINDS))
-    for name, kind in KINDS.items():
-        print(for_terminal(f"{name:<{width}}  {kind.title}", width + 2))
+    for group, heading in HEADINGS.items():
+        kinds = [kind for kind in KINDS.values() if kind.group == group]
+        if kinds and sys.stdout.isatty():
+            print(for_terminal(f"\n{heading}:"))
+        for kind in kinds:
+            print(for_terminal(f"{kind.name:<{width}}  {kind.title}", width + 2))
     return 0
 
 

@@ -24,7 +24,7 @@ from ..errors import DrillError
 from ..interpreter import module_command, module_environment
 from . import scenarios
 
-__all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "SCENARIO_GROUPS", "Stage", "require_extra"]
+__all__ = ["EXTRA", "HEADINGS", "INSTALL", "RECORD", "SCENARIOS", "SCENARIO_GROUPS", "Stage", "require_extra"]
 
 SCENARIOS: dict[str, str] = {scenario.name: scenario.title for scenario in scenarios.SCENARIOS.values()}
 HEADINGS = {

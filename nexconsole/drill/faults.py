@@ -37,7 +37,14 @@ class Fault:
     """One fault in one market. Times are drill time in seconds; `ends_s` is None for one that lasts."""
 
     def __init__(
-        self, name: str, causes: tuple[Cause, ...], seed: int, *, provider: str = "", ends_s: float | None = None
+        self,
+        name: str,
+        causes: tuple[Cause, ...],
+        seed: int,
+        *,
+        provider: str = "",
+        ends_s: float | None = None,
+        herring: bool = False,
     ) -> None:
         self.name = name
         self.causes = causes
@@ -45,6 +52,7 @@ class Fault:
         self.provider = provider
         self.begins_s = min(cause.begins_s for cause in causes)
         self.ends_s = ends_s
+        self.herring = herring  # it is there to mislead
         self.draws = generator(seed, name, provider)
 
     def __str__(self) -> str:
@@ -77,4 +85,6 @@ def staged(scenario: DrillScenario, seed: int) -> tuple[Fault, ...]:
         causes.append(Kill(begins_s=-scenario.history_s, share=scenario.killed, lasts_s=lasts_s))
     provider = next((cause.provider for cause in causes if isinstance(cause, AtProvider) and cause.provider), "")
     own = (Fault(scenario.name, tuple(causes), seed, provider=provider),) if causes else ()
-    return own + tuple(Fault(f.kind, f.causes, seed, provider=f.provider, ends_s=f.ends_s) for f in scenario.faults)
+    return own + tuple(
+        Fault(f.kind, f.causes, seed, provider=f.provider, ends_s=f.ends_s, herring=f.herring) for f in scenario.faults
+    )

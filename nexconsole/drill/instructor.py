@@ -176,6 +176,7 @@ class Instructor:
         market = self.market
         return {
             "scenario": market.scenario.name,
+            "truth": market.scenario.truth,
             "seed": market.seed,
             "speed": market.drill_clock.speed,
             "since": _moment(market.epoch),
@@ -198,6 +199,7 @@ class Instructor:
             "helps": [help.format(target=target) for help in kind.helps],
             "harms": kind.harms,
             "asks": kind.asks,
+            "herring": fault.herring,
         }
 
 

@@ -60,6 +60,8 @@ class RememberedLedger:
         wait_s, error = self._trouble(write=write)
         if wait_s:
             await self.clock.sleep(wait_s)
+            if self.clock.live:  # the servers have the rows by now
+                raise LedgerDown("Connection terminated unexpectedly")
         if error:
             raise LedgerDown(error)
 

@@ -52,7 +52,8 @@ def debrief(
     if opened_at is None:
         started = min((entry.writer.start for entry in entries), default=ended_at)
         opened_at = max(started.astimezone(UTC), datetime.fromisoformat(record["since"]))
-    return score(fold(entries), [_diagnosis(fault, ended_at) for fault in record["faults"]], opened_at, ended_at)
+    faults = [fault for fault in record["faults"] if not fault.get("herring")]  # nothing is to be done about others
+    return score(fold(entries), [_diagnosis(fault, ended_at) for fault in faults], opened_at, ended_at)
 
 
 def _diagnosis(fault: Mapping[str, Any], now: datetime) -> Diagnosis:
