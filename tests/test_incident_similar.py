@@ -98,6 +98,15 @@ def test_figures_and_providers_make_no_difference_to_a_reason():
     assert "{provider}" not in skeleton("fails at smsbower-2", names)
 
 
+def test_a_provider_is_known_by_the_cause_and_by_what_changed():
+    story = IncidentStory()
+    story.tell(EntryKind.OPENED, {"title": "x", "changes": ["provider 5sim"]})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["smsbower fails 85.7 % of 14 purchases", "5sim too"]})
+    story.tell(EntryKind.CAUSE, {"cause": "provider-unreachable smsbower", "state": "likely", "text": "it is out"})
+    traits = traits_of(fold(story.entries)).traits
+    assert (TraitKind.REASON, "{provider} fails #% of #purchases") in traits and (TraitKind.PROVIDER, "5sim") in traits
+
+
 def test_a_trait_that_every_incident_has_tells_less():
     common = [past(f"INC-{n}", slow_database()) for n in range(20)]
     rare = past("INC-rare", outage("smsbower"))

@@ -127,13 +127,11 @@ def _in_force(settings: Settings, found: NamedIncident | None, now: datetime) ->
 def _seen_before(settings: Settings, found: NamedIncident | None, monitor: Monitor, now: datetime) -> str:
     from ..errors import JournalError
     from ..incident.similar import headline, similar
-    from ..incident.traits import traits_of
     from ..session.earlier import present_traits, read_earlier
 
     if found is None:
         return ""
-    recorded = traits_of(found.incident)
-    traits = present_traits(monitor.severity, monitor.explanation, monitor.readings, settings, now, recorded)
+    traits = present_traits(monitor.severity, monitor.explanation, monitor.readings, settings, now, found.incident)
     try:
         return headline(similar(traits, read_earlier(settings, found.file.stem).past), now)
     except JournalError:  # the page stands without it

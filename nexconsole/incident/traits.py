@@ -17,7 +17,7 @@ LONGEST = 200
 MOST_PROVIDERS = 200
 _NUMBER = re.compile(r"(?<![\w{])\d[\d ., ]*(?:\s?(?:%|ms|min|s|h|d)\b)?")
 _REPEATED = re.compile(r"#(?:\s*#)+")
-_CIRCUIT = "circuit "
+_CIRCUIT, _PROVIDER = "circuit ", "provider "
 
 
 class TraitKind(StrEnum):
@@ -58,10 +58,12 @@ def traits_of(incident: Incident, providers: Collection[str] = ()) -> IncidentTr
 
 
 def providers_in(incident: Incident) -> tuple[str, ...]:
-    """The providers that an incident speaks of, by its circuits and its actions."""
+    """The providers that an incident speaks of, by its circuits, actions, causes and what changed before it."""
     circuits = (_circuit(change) for change in incident.changes)
     acted = (action.subject for action in incident.actions if action.action.startswith("provider."))
-    found = dict.fromkeys(name for name in (*circuits, *acted) if len(name) > 1)
+    named = (cause.key.partition(" ")[2] for cause in incident.causes if cause.key.startswith("provider-"))
+    changed = (change.removeprefix(_PROVIDER) for change in incident.changed if change.startswith(_PROVIDER))
+    found = dict.fromkeys(name for name in (*circuits, *acted, *named, *changed) if len(name) > 1)
     return tuple(found)[:MOST_PROVIDERS]
 
 

@@ -213,6 +213,8 @@ def _causes(context: HandoverContext) -> Iterator[str]:
         look = explanation.next_look
         told = f"; the look that would tell most: {look_words(look, context.settings)}" if look is not None else ""
         yield f"the cause is not known{told}"
+        if recorded := _recorded_cause(context.incident):
+            yield recorded
     elif not explanation.named:
         yield "nothing is wrong that would need a cause"
     possible = [each for each in explanation.candidates if each.standing is Standing.POSSIBLE]

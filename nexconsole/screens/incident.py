@@ -258,7 +258,8 @@ class IncidentScreen(PageScreen[None]):
             return [((f" {text}", "note"),) for text in wrapped(plain(headline(found, now)), width - 2, 2)]
         told, *more = [plain(line) for line in lines_of(found[0], now)]
         others = f" (and {', '.join(plain(one.past.id, 40) for one in found[1:])})" if found[1:] else ""
-        lines: list[Line] = [((text, "note"),) for text in wrapped(f" seen before: {told}{others}", width - 2, 2)]
+        first = wrapped(f"seen before: {told}{others}", width - 2, 2)
+        lines: list[Line] = [((f" {text}", "note"),) for text in first]
         return lines + [((f"   {text}", "text"),) for line in more[:MOST_SEEN] for text in wrapped(line, width - 4, 2)]
 
     def _people(self, width: int) -> list[Line]:

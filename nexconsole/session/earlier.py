@@ -20,6 +20,7 @@ from ..text.units import several
 
 if TYPE_CHECKING:
     from ..causes.model import Explanation
+    from ..incident.incident import Incident
     from ..incident.similar import PastIncident, SimilarIncident
     from ..incident.traits import IncidentTraits
     from ..model import Reading
@@ -104,11 +105,11 @@ def present_traits(
     readings: Mapping[str, Reading],
     settings: Settings,
     now: datetime,
-    recorded: IncidentTraits | None = None,
+    incident: Incident | None = None,
 ) -> IncidentTraits:
     """The traits of what is going on now, with those that are on record of the incident already."""
     from ..incident.events import observations
-    from ..incident.traits import IncidentTraits, made
+    from ..incident.traits import IncidentTraits, made, traits_of
     from ..signals.circuits import Circuits
 
     circuits = readings.get("circuits")
@@ -122,7 +123,8 @@ def present_traits(
         level=severity.level if severity is not None else "",
         providers=providers,
     )
-    return IncidentTraits(traits={**(recorded.traits if recorded is not None else {}), **traits.traits})
+    recorded = traits_of(incident, providers).traits if incident is not None else {}
+    return IncidentTraits(traits={**recorded, **traits.traits})
 
 
 def changes_before(readings: Mapping[str, Reading], now: datetime) -> tuple[str, ...]:

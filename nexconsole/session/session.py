@@ -137,12 +137,9 @@ class Session:
 
     def _present_traits(self) -> IncidentTraits:
         """By what this incident is compared with earlier ones: what is read now, and what is on record."""
-        from ..incident.traits import traits_of
-
-        monitor, incident = self.monitor, self.incident
-        recorded = traits_of(incident) if incident is not None else None
+        monitor = self.monitor
         return present_traits(
-            monitor.severity, monitor.explanation, self.readings, self.settings, self.clock(), recorded
+            monitor.severity, monitor.explanation, self.readings, self.settings, self.clock(), self.incident
         )
 
     def _watch(self) -> None:
