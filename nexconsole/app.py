@@ -281,7 +281,9 @@ class NexConsole(CommandApp):
             from .recording.recorder import Recorder
             from .storage.schema import recording_file
 
-            self.record(Recorder(self.settings, recording_file(book.journal.file), self._clock_of_readings))
+            record = self.sources.record_file if self.sources is not None else None
+            file = recording_file(book.journal.file)
+            self.record(Recorder(self.settings, file, self._clock_of_readings, record))
 
     async def _record(self, recorder: Recorder) -> None:
         await recorder.run()

@@ -124,7 +124,7 @@ class ReplayApp(NexConsole):
 
         def wrong(text: str) -> str:
             try:
-                moment_of(text, self.of.begin)
+                moment_of(text, self.of.begin, self.of.opened)
             except SettingsError:
                 return MOMENTS
             return ""
@@ -132,7 +132,7 @@ class ReplayApp(NexConsole):
         hint = f"the replay is from {moment(self.of.begin)} to {moment(self.of.end)}"
         text = await self.push_screen_wait(Prompt(f"go where? {MOMENTS}", hint=hint, wrong=wrong))
         if text is not None:
-            self.player.go(moment_of(text, self.of.begin))
+            self.player.go(moment_of(text, self.of.begin, self.of.opened))
             self.console_screen.turn()
 
     def _refuse(self) -> None:

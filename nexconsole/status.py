@@ -21,7 +21,8 @@ from .signals.signal import Signal
 from .signals.source_agreement import examine
 from .signals.transactions import Transactions
 from .sources import EXTRA
-from .text.units import duration, several
+from .sources.flight_record import RecordState
+from .text.units import duration, moment, several
 
 VERSION = 1  # of the JSON: another one where a field goes or means something else; a field may be added
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
@@ -32,7 +33,8 @@ NOT_KNOWN = 3  # also for a command line or settings that can't be used
 class Status:
     """All that was read at `at` (UTC), what was judged of it, and a sentence for each thing that is not known.
 
-    `explanation`: what it is, as far as the causes tell; None where they could not be ranked.
+    `explanation`: what it is, as far as the causes tell; None where they could not be ranked. `record`: what the
+    flight record has, None where nothing is recorded. `past`: all of it is of then, as it was recorded.
     """
 
     at: datetime
@@ -41,6 +43,9 @@ class Status:
     severity: Severity
     unread: tuple[str, ...]
     explanation: Explanation | None = None
+    record: RecordState | None = None
+    past: bool = False
+    asked_at: datetime | None = None
 
     @property
     def likely(self) -> tuple[Candidate, ...]:
@@ -64,11 +69,35 @@ def status_of(
     sources: Sequence[SourceHealth],
     now: datetime,
     explanation: Explanation | None = None,
+    record: RecordState | None = None,
 ) -> Status:
     """What was read and judged, with what is not known of it."""
     unknown = tuple(unread(readings, sources))
     return Status(
-        at=now, readings=readings, sources=sources, severity=severity, unread=unknown, explanation=explanation
+        at=now,
+        readings=readings,
+        sources=sources,
+        severity=severity,
+        unread=unknown,
+        explanation=explanation,
+        record=record,
+    )
+
+
+def past_status(
+    readings: Mapping[str, Reading], severity: Severity, at: datetime, explanation: Explanation | None, now: datetime
+) -> Status:
+    """The status of then, from what was recorded; of the sources nothing is recorded but what readings say."""
+    unknown = tuple(_unread_readings(readings))
+    return Status(
+        at=at,
+        readings=readings,
+        sources=(),
+        severity=severity,
+        unread=unknown,
+        explanation=explanation,
+        past=True,
+        asked_at=now,
     )
 
 
@@ -76,13 +105,18 @@ def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> 
     """A sentence for everything configured that could not be read; [] where all is known."""
     if not any(source.configured for source in sources):
         return ["nothing is configured"]
-    failed = [reading for reading in readings.values() if reading.error and not reading.absent]
-    said = [f"{reading.signal}: {reading.error}" for reading in failed]
+    said = _unread_readings(readings)
     for source in sources:  # one that answered something is not unread for a right that it lacks
         if source.name in EXTRA:  # that search does not answer is what its reading says
             continue
         if source.error and not reads(source):
             said += [] if any(source.error in one for one in said) else [source.error]
+    return said
+
+
+def _unread_readings(readings: Mapping[str, Reading]) -> list[str]:
+    failed = [reading for reading in readings.values() if reading.error and not reading.absent]
+    said = [f"{reading.signal}: {reading.error}" for reading in failed]
     purchases = value_of(readings, "transactions", Transactions)
     if purchases is not None and not purchases.measured:
         said.append(f"transactions: {'; '.join(purchases.notes)}")
@@ -95,7 +129,8 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     `schemas/status.schema.json` has its shape, and `version` is that of the shape. `witnesses` says what sources that
     count the same purchases agree on, null where fewer than two did. `causes` ranks what it may be, null where that
     could not be done. `exit_code` is the command's,
-    `not_known` holds a sentence for each thing that could not be read.
+    `record` is from when to when the flight record has something, null where nothing is recorded; `past`: all of it is
+    of the time `at`, as it was recorded then. `not_known` holds a sentence for each thing that could not be read.
     """
     now = status.at
     document: dict[str, Any] = {"version": VERSION, "environment": settings.environment}
@@ -111,6 +146,8 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     document["sources"] = {source.name: source for source in status.sources}
     document["severity"] = status.severity
     document["causes"] = published(status.explanation)
+    document["record"] = status.record
+    document["past"] = status.past
     document["witnesses"] = examine(status.readings, now)
     document["not_known"] = status.unread
     document["exit_code"] = status.exit_code
@@ -121,6 +158,9 @@ def as_text(status: Status, settings: Settings) -> str:
     """A line for the severity and each of its reasons, one for each thing not known, and one for every signal."""
     where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
     lines = [f"{where}  {judged(status)}"]
+    if status.past:
+        old = "" if status.asked_at is None else f", {duration(status.asked_at - status.at)} ago"
+        lines.insert(0, f"THE PAST: as it was at {moment(status.at)}{old}, from the flight record")
     lines += [f"  {cause}" for cause in cause_line(status, settings)]
     for reason in status.severity.reasons:
         old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
@@ -130,6 +170,8 @@ def as_text(status: Status, settings: Settings) -> str:
     lines += [f"{name:<13} {_line(declared[name], reading, status.at)}" for name, reading in status.readings.items()]
     if agreement := examine(status.readings, status.at):
         lines.append(f"{'witnesses':<13} {agreement.said}")
+    if status.record is not None:
+        lines.append(f"{'flight record':<13} {status.record.said(status.at)}")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from .model import SourceHealth, State
 from .severity import Severity
 from .signals.registry import BUILT_IN
 from .signals.source_agreement import SourceAgreement
+from .sources.flight_record import RecordState
 from .status import VERSION
 
 STATES = [state.value for state in State if state is not State.WAITING]
@@ -23,9 +24,9 @@ STATES = [state.value for state in State if state is not State.WAITING]
 def status_schema() -> dict[str, Any]:
     """The schema of the document, draft 2020-12. Signals of packages and of the settings may have any value."""
     signals = [signal for signal in BUILT_IN if not signal.on_demand]
-    types = (*(signal.kind for signal in signals), Severity, SourceHealth, SourceAgreement, RankedCauses)
+    types = (*(signal.kind for signal in signals), Severity, SourceHealth, SourceAgreement, RankedCauses, RecordState)
     made, parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    *values, severity, health, agreement, causes = made
+    *values, severity, health, agreement, causes, record = made
     head: dict[str, Any] = {
         "version": {"const": VERSION},
         "environment": {"type": "string"},
@@ -36,6 +37,8 @@ def status_schema() -> dict[str, Any]:
         "sources": {"type": "object", "additionalProperties": health},
         "severity": severity,
         "causes": {"anyOf": [causes, {"type": "null"}]},
+        "record": {"anyOf": [record, {"type": "null"}]},
+        "past": {"type": "boolean"},
         "witnesses": {"anyOf": [agreement, {"type": "null"}]},
         "not_known": {"type": "array", "items": {"type": "string"}},
         "exit_code": {"enum": [0, 1, 2, 3]},

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 import recordings
 import sample_readings as sample
-from recordings import HandClock, at, outbox
+from flight_consoles import FlightConsole, without_syncing
+from recordings import at
 
-from nexconsole.recording import flight_writer
-from nexconsole.recording.database import open_for_writing
-from nexconsole.recording.flight_recorder import FlightRecorder
 from nexconsole.recording.recording_file import RecordingFile
-from nexconsole.settings import Settings
 from nexconsole.sources.flight_record import FlightRecordSource
-
-
-def settings(file: Path, **rules: object) -> Settings:
-    return msgspec.convert({"recorder": {"file": str(file), **rules}}, Settings)
 
 
 @pytest.fixture
@@ -34,35 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is synced: hours are recorded in a moment."""
-
-    def opened(*arguments: Any) -> sqlite3.Connection:
-        connection = open_for_writing(*arguments)
-        connection.execute("PRAGMA synchronous = OFF")
-        return connection
-
-    monkeypatch.setattr(flight_writer, "open_for_writing", opened)
-
-
-class Console:
-    """A console's flight recorder whose clock and turns are set by hand. `said` is what it has told people."""
-
-    def __init__(self, file: Path, begin: float = 0, **rules: object) -> None:
-        self.clock, self.said = HandClock(at(begin)), []
-        self.recorder = FlightRecorder(settings(file, **rules), self.said.append, self.clock)
-
-    def turn(self, seconds: float, pending: int = 4) -> bool:
-        """A reading and a turn so many seconds after the beginning of time."""
-        self.clock.now = at(seconds)
-        self.recorder.take(outbox(seconds, pending))
-        return self.recorder._turn()
-
-    def turns(self, begin: int, end: int, every: int = 10) -> None:
-        for seconds in range(begin, end, every):
-            self.turn(seconds, pending=seconds // 10)
-
-    async def close(self) -> None:
-        await self.recorder.close()
+    without_syncing(monkeypatch)
 
 
 @contextmanager
@@ -95,7 +57,7 @@ async def points(file: Path, figure: str = "outbox_pending") -> list[float]:
 
 
 async def test_readings_and_figures_are_kept_and_can_be_played_by_their_time(file: Path) -> None:
-    console = Console(file)
+    console = FlightConsole(file)
     console.turns(0, 700)
     await console.close()
     assert [pending(file, seconds) for seconds in (0, 305, 690)] == [0, 30, 69]
@@ -104,7 +66,7 @@ async def test_readings_and_figures_are_kept_and_can_be_played_by_their_time(fil
 
 
 async def test_a_providers_figures_are_kept_with_its_name(file: Path) -> None:
-    console = Console(file, begin=0)
+    console = FlightConsole(file, begin=0)
     for reading in sample.incident().values():
         console.recorder.take(reading)
     console.recorder._turn()
@@ -116,7 +78,7 @@ async def test_a_providers_figures_are_kept_with_its_name(file: Path) -> None:
 
 
 async def test_a_figure_that_is_not_known_has_no_point_and_not_zero(file: Path) -> None:
-    console = Console(file)
+    console = FlightConsole(file)
     console.turns(0, 60)
     for seconds in range(60, 120, 10):  # nobody reads: what stands there gets stale
         console.clock.now = at(seconds)
@@ -127,7 +89,7 @@ async def test_a_figure_that_is_not_known_has_no_point_and_not_zero(file: Path) 
 
 
 async def test_old_stretches_are_dropped_in_small_steps_and_what_is_left_can_be_played(file: Path) -> None:
-    console = Console(file, hours=1.0)
+    console = FlightConsole(file, hours=1.0)
     console.turns(0, 3 * 3600)
     with opened(file) as recording:
         begin, end = recording.span
@@ -140,7 +102,7 @@ async def test_old_stretches_are_dropped_in_small_steps_and_what_is_left_can_be_
 
 
 async def test_the_file_does_not_grow_over_its_limit_and_gives_room_back(file: Path) -> None:
-    console = Console(file, limit_mb=1.2)
+    console = FlightConsole(file, limit_mb=1.2)
     sizes = []
     for when, reading in recordings.readings(3600, every=10.0):
         if when != console.clock.now:
@@ -153,14 +115,14 @@ async def test_the_file_does_not_grow_over_its_limit_and_gives_room_back(file: P
         begin, end = recording.span
         assert end - begin < timedelta(hours=1) and recording.at(begin + timedelta(minutes=2)).keys() > {"outbox"}
     await console.close()
-    smaller = Console(file, begin=3600, limit_mb=0.6)
+    smaller = FlightConsole(file, begin=3600, limit_mb=0.6)
     smaller.turns(3600, 3600 + 150)
     assert size(file) <= 0.6e6 and pending(file, 3600 + 140) == (3600 + 140) // 10
     await smaller.close()
 
 
 async def test_where_nothing_was_recorded_nothing_is_shown(file: Path) -> None:
-    console = Console(file)
+    console = FlightConsole(file)
     console.turns(0, 100)
     console.turns(1000, 1100)
     await console.close()
@@ -171,7 +133,7 @@ async def test_where_nothing_was_recorded_nothing_is_shown(file: Path) -> None:
 
 
 async def test_of_several_consoles_one_records_and_another_goes_on_where_it_ends(file: Path) -> None:
-    first, second = Console(file), Console(file)
+    first, second = FlightConsole(file), FlightConsole(file)
     assert first.turn(0) and not second.turn(0)
     assert not second.turn(10) and first.turn(10, pending=7)
     assert not second.recorder._waiting  # who does not record holds nothing back
@@ -182,7 +144,7 @@ async def test_of_several_consoles_one_records_and_another_goes_on_where_it_ends
 
 
 async def test_the_record_is_read_while_it_is_written(file: Path) -> None:
-    console = Console(file)
+    console = FlightConsole(file)
     console.turns(0, 100)
     with opened(file) as recording:
         console.turns(100, 1500)
@@ -192,7 +154,7 @@ async def test_the_record_is_read_while_it_is_written(file: Path) -> None:
 
 
 async def test_what_is_dropped_while_it_is_played_is_said_and_breaks_nothing(file: Path) -> None:
-    console = Console(file, hours=1.0)
+    console = FlightConsole(file, hours=1.0)
     console.turns(0, 1300)
     with opened(file) as recording:
         console.turns(1300, 3 * 3600)

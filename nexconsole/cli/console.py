@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
+    from .parsing import add_at
+
     add_view(parser)
+    add_at(parser)
 
 
 def add_view(parser: Parser) -> None:
@@ -28,7 +31,27 @@ def add_view(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
+    if options.at is not None:
+        return _open_past(settings.named(load_for_screens(options).settings), options.at)
     return open_console(load_for_screens(options).settings, options.present)
+
+
+def _open_past(chosen: Settings, text: str) -> int:
+    """The replay application on the flight record, paused at this time; returns the exit code."""
+    from ..model import utc_now
+    from ..recording.past import replay_at, time_of
+    from ..recording.player import Player
+
+    at = time_of(text, utc_now())
+    of = replay_at(chosen, at)
+    need_terminal()
+    from ..replay_app import ReplayApp
+
+    player = Player(of.begin, of.end, [entry.at for entry in of.events], at=at)
+    player.toggle()
+    app = ReplayApp(chosen, of, player)
+    app.run(mouse=chosen.mouse)
+    return app.return_code or 0
 
 
 def need_terminal() -> None:

@@ -106,6 +106,12 @@ def meant_flag(flag: str, known: Iterable[str]) -> str:
     return near.replace("did you mean ", "did you mean --")
 
 
+def add_at(parser: argparse.ArgumentParser) -> None:
+    """The time that has passed of `nexconsole --at` and `nexconsole status --at`."""
+    meaning = "as it was then, from the flight record: 03:00 (the last one, in UTC), or a date and a time"
+    parser.add_argument("--at", metavar="TIME", help=meaning)
+
+
 def add_global_flags(parser: argparse.ArgumentParser) -> None:
     """A flag that is not given sets nothing, so one before the command stays in force."""
     group = parser.add_argument_group("global flags, before or after the command", argument_default=argparse.SUPPRESS)

@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
     if not player.SLOWEST <= options.speed <= player.FASTEST:
         raise SettingsError(f"--speed {options.speed:g}: give {player.SLOWEST:g} to {player.FASTEST:g}")
     of = replay.open_replay(options.incident, chosen)
-    begin = player.moment_of(options.at, of.begin) if options.at else None
+    begin = player.moment_of(options.at, of.begin, of.opened) if options.at else of.start
     need_terminal()
     from ..replay_app import ReplayApp
 

@@ -7,10 +7,11 @@ import signal
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from contextlib import closing
 
 from .. import status
 from ..causes.wording import named_words
-from ..errors import NexConsoleError, SettingsError
+from ..errors import JournalError, NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
 from ..model import utc_now
@@ -22,7 +23,7 @@ from ..status import NOT_KNOWN, Status
 from ..text.units import moment
 from . import printing
 from .options import load, start_log
-from .parsing import Parser
+from .parsing import Parser, add_at
 
 FORMATS = ("text", "json", "prometheus")
 WATCH_S = 5.0
@@ -40,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="SECONDS",
         help=f"read again every so many seconds (default {WATCH_S:g}), and print a line when something changes",
     )
+    add_at(parser)
 
 
 def _seconds(text: str) -> float:
@@ -57,8 +59,12 @@ def run(options: Namespace) -> int:
     try:
         if options.watch is not None and options.format == "prometheus":
             raise SettingsError("--watch prints lines: give --format text or json, or no --watch")
+        if options.at is not None and (options.watch is not None or options.format == "prometheus"):
+            raise SettingsError("--at is of the past: give --format text or json, and no --watch")
         chosen = load(options).settings
         start_log(chosen)
+        if options.at is not None:
+            return asyncio.run(_past(options, chosen))
         return asyncio.run(_run(options, chosen))
     except NexConsoleError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
@@ -87,7 +93,33 @@ async def take(monitor: Monitor, sources: Sources) -> Status:
     """Every signal once, all at the same time. Closes nothing."""
     await monitor.read_all(sources)
     assert monitor.severity is not None  # there is no console without signals
-    return status.status_of(dict(monitor.readings), monitor.severity, sources.health(), utc_now(), monitor.explanation)
+    return status.status_of(
+        dict(monitor.readings),
+        monitor.severity,
+        sources.health(),
+        utc_now(),
+        monitor.explanation,
+        await sources.record_state(),
+    )
+
+
+async def _past(options: Namespace, settings: Settings) -> int:
+    """Print the status of then, from the flight record. Raises JournalError where nothing was recorded."""
+    from ..recording.past import open_flight_record, readings_at, time_of
+
+    now = utc_now()
+    at = time_of(options.at, now)
+    with closing(open_flight_record(settings)) as recording:
+        readings = readings_at(recording, at)
+        problems = tuple(recording.problems)
+    monitor = Monitor(settings, clock=lambda: at, readings=readings)
+    monitor.judge()
+    await know_causes(monitor, settings)
+    if monitor.severity is None:
+        raise JournalError(f"what was recorded at {moment(at)} can't be read: {'; '.join(problems)}")
+    found = status.past_status(readings, monitor.severity, at, monitor.explanation, now)
+    print(_whole(found, settings, options.format), end="")
+    return found.exit_code
 
 
 def _whole(found: Status, settings: Settings, form: str) -> str:

@@ -10,8 +10,10 @@ from .. import paths
 from ..actions.registry import ACTIONS
 from ..errors import JournalError
 from ..journal import journal_folder, try_folder
+from ..model import utc_now
 from ..settings import Settings
 from ..signals.registry import problems
+from ..sources import NO_RECORD, Sources
 from .check import Check
 
 # A journal and a recording are some 25 MB an incident at most.
@@ -22,6 +24,18 @@ ENOUGH_FILES, LEAST_FILES = 500, 50
 def examine(settings: Settings) -> list[Check]:
     """The log's folder, the journal's, and the installed actions."""
     return [_log_folder(), _journal(settings), *_plugins(settings)]
+
+
+async def flight_record(sources: Sources) -> Check:
+    """Whether the last hours are recorded, and since when."""
+    what = "flight record"
+    state = await sources.record_state()
+    if state is None:
+        return Check(area="console", what=what, state="absent", said=NO_RECORD, advice="set recorder.enabled")
+    said = state.said(utc_now())
+    if state.error is None:
+        return Check(area="console", what=what, state="ok", said=said)
+    return Check(area="console", what=what, state="warn", said=said, advice="move it away: a new one is begun then")
 
 
 def _plugins(settings: Settings) -> list[Check]:

@@ -33,6 +33,7 @@ async def examine(settings: Settings) -> tuple[Check, ...]:
     sources.load()
     checks = console.examine(settings)
     try:
+        checks.append(await console.flight_record(sources))
         await sources.loaded()
         for name, examination in EXAMINATIONS.items():
             if not sources.has(name):

@@ -134,7 +134,7 @@ class FlightRecordWriter(RecordingWriter):
         boundary, aged = 0, self._commits % AGED_EVERY == 0
         self.crowded = False
         for _ in range(MOST_DROPPED):
-            full = self._used(connection) > FULL * self._limit
+            full = self._used(connection) > FULL * self.limit
             if not (full or aged):
                 break
             oldest = [at for (at,) in connection.execute(_OLDEST)]
@@ -152,7 +152,7 @@ class FlightRecordWriter(RecordingWriter):
     def _shrink(self, connection: sqlite3.Connection) -> None:
         """Give some of the free pages back to the disk, where they are many or the file is larger than it may be."""
         pages, free = self._pragma(connection, "page_count"), self._pragma(connection, "freelist_count")
-        if free and (free > MOST_FREE * pages or self._size(connection) > self._limit):
+        if free and (free > MOST_FREE * pages or self._size(connection) > self.limit):
             connection.executescript(f"PRAGMA incremental_vacuum({VACUUMED})")  # a step a page: `execute` takes one
 
     def _used(self, connection: sqlite3.Connection) -> int:

@@ -24,6 +24,8 @@ class Playback(ABC):
     """`skipped` counts what this version of the console could make nothing of, in words; `problems` are sentences on
     what can't be read. `about` is whose recording it is, `ended` why it stopped before its incident did, if it did.
 
+    `opened` is when the incident's own recording begins.
+
     `spans` are from when to when a console recorded, `segments` when each segment begins; all in nanoseconds since
     1970, in order.
     """
@@ -34,6 +36,7 @@ class Playback(ABC):
         self.skipped: Counter[str] = Counter()
         self.about: Mapping[str, str] = {}
         self.ended = ""
+        self.begins_at = spans[0][0]  # what is recorded before it is of the time before the incident
         self._spans, self._segments = tuple(spans), tuple(segments)
         self._begins = [begin for begin, _ in spans]
         self._kept: OrderedDict[int, Segment] = OrderedDict()
@@ -49,6 +52,15 @@ class Playback(ABC):
     def span(self) -> tuple[datetime, datetime]:
         """From when to when it tells something."""
         return moment(self._begins[0]), moment(max(end for _, end in self._spans))
+
+    @property
+    def opened(self) -> datetime:
+        return moment(self.begins_at)
+
+    @property
+    def spans(self) -> tuple[tuple[datetime, datetime], ...]:
+        """From when to when a console recorded, in order."""
+        return tuple((moment(begin), moment(end)) for begin, end in self._spans)
 
     def recorded(self, when: datetime) -> bool:
         """Whether a console recorded then; a pause of a few seconds, as when another one takes over, is none."""

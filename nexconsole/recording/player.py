@@ -88,13 +88,16 @@ class Player:
         return True
 
 
-def moment_of(text: str, begin: datetime) -> datetime:
+def moment_of(text: str, begin: datetime, opened: datetime | None = None) -> datetime:
     """The time that a person means: +MM:SS or +HH:MM:SS from the beginning, a time of the day that follows it, or a
-    date with its time, in UTC. Raises SettingsError."""
+    date with its time, in UTC. Raises SettingsError.
+
+    `opened` is what is meant by the beginning, where something is known of the time before it too.
+    """
     try:
         if found := _OFFSET.fullmatch(text):
             hours, minutes, seconds = (int(part or 0) for part in found.groups())
-            return begin + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+            return (opened or begin) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
         if found := _OF_DAY.fullmatch(text):
             hour, minute, second = (int(part or 0) for part in found.groups())
             that_day = begin.replace(hour=hour, minute=minute, second=second, microsecond=0)

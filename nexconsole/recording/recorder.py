@@ -24,6 +24,7 @@ from ..storage.schema import moment, nanoseconds
 from ..text.units import period
 from .packing import pack
 from .playback import SILENCE_S
+from .prelude import half_hour_before
 from .scrubbing import ValueScrubber
 from .values import NO_VALUE, encode
 from .writer import RecordingWriter, Turn
@@ -60,18 +61,21 @@ class Recorder:
 
     `trouble` is why nothing is recorded any more, once; "" while all is well. `records`: this console is the one that
     does. `clock` may be asked in a thread. `key_s` is how long readings are packed against one keyframe.
+    `record` is the flight record, of which the last half hour is put in front of a recording that is new.
     """
 
     key_s = KEY_S
     thread = "recording"
 
-    def __init__(self, settings: Settings, file: Path, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, file: Path, clock: Callable[[], datetime] = utc_now, record: Path | None = None
+    ) -> None:
         self.file, self.trouble, self.records = file, "", False
         console = msgspec.json.encode({"environment": settings.environment, "name": settings.name}).decode()
         self._writer = self._made_writer(settings, console)
         self._every = timedelta(seconds=self._cadence_s(settings))
         self._clock, self._scrub = clock, ValueScrubber(settings)
-        self._given_up = False
+        self._given_up, self._record = False, record
         self._newest: dict[str, Reading] = {}
         self._waiting: deque[tuple[datetime, Reading]] = deque(maxlen=MOST_WAITING)
         self._closing = asyncio.Event()
@@ -137,6 +141,8 @@ class Recorder:
                 if not self._writer.take():
                     self._waiting.clear()
                     return False
+                if self._record is not None and not self._writer.end:
+                    self._writer.prepend(half_hour_before(self._record, now, self._writer.limit))
                 self._begin(now)
             self._write(self._clock())
         except BaseException:

@@ -20,6 +20,7 @@ from .packing import LARGEST, unpack
 from .playback import Playback
 from .seek import Segment, StoredReading
 from .values import decode
+from .writer import BEFORE
 
 FORMATS = (RECORDING, FLIGHT_RECORD)
 _READINGS = "SELECT at, signal, reading FROM reading WHERE at >= ? AND at < ? ORDER BY at"
@@ -40,6 +41,7 @@ class RecordingFile(Playback):
         self._connection = connection
         self._keyframes = keyframes
         self.about, self.ended = _about(rows[0][2]), clean(rows[-1][3], 200)
+        self.begins_at = next((begin for begin, _, console, _ in rows if BEFORE not in _about(console)), rows[0][0])
         numbers = _fetched(connection, "SELECT id, name FROM signal", (int, str))
         self._signals: dict[int, str] = dict(numbers)
 

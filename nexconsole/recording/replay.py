@@ -38,6 +38,12 @@ class Replay:
     begin: datetime
     end: datetime
     problems: tuple[str, ...] = ()
+    opened: datetime | None = None  # when the incident itself begins; None: at `begin`
+
+    @property
+    def start(self) -> datetime:
+        """Where it is played from, unless somebody says otherwise."""
+        return self.opened or self.begin
 
     @cached_property
     def events(self) -> tuple[Entry, ...]:
@@ -76,9 +82,10 @@ def open_replay(named: str, settings: Settings) -> Replay:
     first, last = recording.span
     moments = [entry.at for entry in own if first - NEAR <= entry.at <= last + NEAR]  # a clock may have been far out
     begin, end = min([first, *moments]), max([last, *moments])
+    opened = min([recording.opened, *moments])
     outside = _entries(journal_file(journal.parent, OUTSIDE), []) if journal.stem != OUTSIDE else ()
     entries = merge(own, (entry for entry in outside if begin <= entry.at <= end))
-    return Replay(clean(journal.stem, 80), recording, entries, begin, end, tuple(problems))
+    return Replay(clean(journal.stem, 80), recording, entries, begin, end, tuple(problems), opened)
 
 
 def sealed(settings: Settings, replay: Replay) -> Settings:
@@ -110,7 +117,7 @@ def listed(settings: Settings) -> list[str]:
         except JournalError as error:
             lines.append(f"{file.stem:<22}  {str(error).removeprefix(f'{file}: ')}")
             continue
-        begin, end = recording.span
+        begin, end = recording.opened, recording.span[1]
         title = fold(_entries(file.with_suffix(".jsonl"), [])).title
         words = f"{moment(begin)}  {duration(end - begin):>11}  {file.stat().st_size / 1e6:>6.1f} MB  {title}"
         lines.append(f"{file.stem:<22}  {words}".rstrip())

@@ -14,8 +14,10 @@ from ..errors import JournalError
 from ..storage.schema import RECORDING
 from ..storage.sqlite_file import CLOSING, SqliteFormat, refuse_hostile_journal, sentence
 from .database import open_for_writing
+from .prelude import Prelude
 from .writer_lock import PATIENCE_S, WriterLock
 
+BEFORE = "before"  # in a span's console: it tells of the time before the incident, and this is where that is from
 NEARLY = 0.9  # of the limit, from which on a recording that has said so is not taken up again
 
 
@@ -46,7 +48,7 @@ class RecordingWriter:
     stops = "nothing is recorded for replay"
 
     def __init__(self, file: Path, limit: int, full: str, console: str) -> None:
-        self.file, self._limit, self._full, self._console = file, limit, full, console
+        self.file, self.limit, self._full, self._console = file, limit, full, console
         self._lock = WriterLock(file)
         self._connection: sqlite3.Connection | None = None
         self._inode: os.stat_result | None = None
@@ -70,7 +72,7 @@ class RecordingWriter:
             self._inode = os.lstat(self.file)
             ended = self._read_on(self._connection)
             size = self._inode.st_size
-        if size >= self._limit or (ended and size > NEARLY * self._limit):
+        if size >= self.limit or (ended and size > NEARLY * self.limit):
             self.release()
             raise JournalError(self._full)
         return True
@@ -85,6 +87,23 @@ class RecordingWriter:
         if not fits:
             self.release()
             raise JournalError(self._full)
+
+    def prepend(self, prelude: Prelude) -> None:
+        """Put what was before into a recording that holds nothing yet, all of it or nothing."""
+        if not prelude.spans:
+            return
+        assert self._connection is not None and not self.end
+        console = self._console[:-1] + f', "{BEFORE}": "flight record"}}'
+        with self._explained(), CLOSING:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._refuse_second_writer(self._connection)
+            for begin, end in prelude.spans:
+                self._connection.execute("INSERT INTO span VALUES (?, ?, ?, '')", (begin, end, console))
+            self._connection.executemany("INSERT INTO keyframe VALUES (?, ?)", prelude.keyframes)
+            rows = ((at, self._number(self._connection, name), packed) for at, name, packed in prelude.readings)
+            self._connection.executemany("INSERT INTO reading VALUES (?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
+            self._span, self.end = prelude.spans[-1]
 
     def release(self) -> None:
         """Let another console record."""
@@ -103,7 +122,7 @@ class RecordingWriter:
     def _commit(self, connection: sqlite3.Connection, turn: Turn) -> bool:
         """Whether there was room for it."""
         self._insert(connection, turn)
-        if self._size(connection) > self._limit:
+        if self._size(connection) > self.limit:
             connection.execute("ROLLBACK")
             self._say_full(connection, turn.end)
             return False

@@ -62,7 +62,20 @@ BUILT_IN: tuple[Signal[Any], ...] = (
 MOST_KEPT = 16
 # What `status --json` has beside the signals: no signal may be called so.
 RESERVED = frozenset(
-    {"version", "environment", "name", "at", "sources", "severity", "causes", "witnesses", "not_known", "exit_code"}
+    {
+        "version",
+        "environment",
+        "name",
+        "at",
+        "sources",
+        "severity",
+        "causes",
+        "witnesses",
+        "not_known",
+        "exit_code",
+        "record",
+        "past",
+    }
 )
 _KEPT: dict[int, tuple[Mapping[str, SignalSettings], Installed, Installed]] = {}
 

@@ -11,9 +11,11 @@ from ..model import SourceHealth
 from .lazy_clients import LazyClients
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..settings import Settings
     from .api import ApiSource
-    from .flight_record import FlightRecordSource
+    from .flight_record import FlightRecordSource, RecordState
     from .kubernetes import KubernetesSource
     from .postgres import PostgresSource
     from .prometheus import PrometheusSource
@@ -95,6 +97,15 @@ class Sources:
         if self._record is None:
             raise NotConfigured("record", NO_RECORD)
         return self._record
+
+    @property
+    def record_file(self) -> Path | None:
+        """Where the flight record lies; None where nothing is recorded."""
+        return None if self._record is None else self._record.file
+
+    async def record_state(self) -> RecordState | None:
+        """From when to when the flight record has something; None where nothing is recorded."""
+        return None if self._record is None else await self._record.state()
 
     def health(self) -> tuple[SourceHealth, ...]:
         """Every source's last exchange, the ones that are not configured too, but for the extra ones."""

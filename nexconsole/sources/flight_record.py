@@ -11,17 +11,19 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from .. import paths
-from ..errors import BadAnswer, JournalError, Missing, SettingsError, TimedOut
+from ..errors import BadAnswer, JournalError, Missing, SettingsError, SourceError, TimedOut
 from ..settings import Settings
 from ..storage.schema import FLIGHT_RECORD, POINT
 from ..storage.sqlite_file import EmptyRecording, open_for_reading, sentence
 from ..text.sanitize import clean
-from ..text.units import period
+from ..text.units import ago, duration, moment, period
 from .threads import AllHang, Threads
 
 Point = tuple[float, float]  # seconds since 1970, value
@@ -30,6 +32,7 @@ T = TypeVar("T")
 
 NAME = "record"
 TIMEOUT_S = 3.0
+RECENT_S = 60.0  # whose newest reading is younger is being written
 MOST_FIGURES, MOST_POINTS = 2_000, 4_000  # of an answer; of each
 MOST_BYTES = 64 << 20  # of an answer's rows
 LONGEST = 64  # characters of a figure's name, or of whose it is
@@ -77,6 +80,24 @@ def _place(url: str) -> str:
     return url.rpartition("@")[2].partition("?")[0]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordState:
+    """From when to when there is something (UTC), None where there is nothing yet; `error` is why it can't be read."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    error: str | None = None
+
+    def said(self, now: datetime) -> str:
+        if self.error is not None:
+            return f"NOT KNOWN: {self.error}"
+        if self.since is None or self.until is None:
+            return "nothing is recorded yet: a console keeps it while it runs, and so does `nexconsole record`"
+        age = (now - self.until).total_seconds()
+        newest = "records now" if age <= RECENT_S else f"nobody records now: the newest is {ago(age)}"
+        return f"since {moment(self.since)}, {duration(self.until - self.since)}; {newest}"
+
+
 class FlightRecordSource:
     """Reads `file`, which need not be there yet."""
 
@@ -96,6 +117,17 @@ class FlightRecordSource:
     async def span(self) -> tuple[float, float] | None:
         """From when to when there is something (seconds since 1970); None: nothing yet. Raises SourceError."""
         return await self._asked(_span, None)
+
+    async def state(self) -> RecordState:
+        """What there is, in words for people; never raises."""
+        try:
+            span = await self.span()
+        except SourceError as error:
+            return RecordState(error=str(error))
+        if span is None:
+            return RecordState()
+        since, until = (datetime.fromtimestamp(at, UTC) for at in span)
+        return RecordState(since=since, until=until)
 
     def close(self) -> None:
         self._threads.close()
