@@ -14,6 +14,7 @@ from small_cluster import SmallCluster, small_cluster, until
 
 from nexconsole.drill.kubernetes.cluster import Earlier
 from nexconsole.drill.kubernetes.endings import OUT_OF_MEMORY
+from nexconsole.drill.kubernetes.replicasets import terminate
 from nexconsole.model import utc_now
 from nexconsole.settings import Settings
 from nexconsole.signals.change import Change, ChangeKind
@@ -236,3 +237,18 @@ async def test_what_is_denied_is_not_read_and_says_which_right_is_missing(watchi
     assert ChangeKind.SECRET not in denied.trail.read and ChangeKind.CONFIG in denied.trail.read
     [note] = denied.trail.notes
     assert "grant get on secrets" in note
+
+
+async def test_a_pod_that_somebody_deletes_is_told_and_one_that_is_scaled_away_is_not(watching: Watching) -> None:
+    hands, cluster = watching.small.cluster.hands, watching.small.cluster
+    hands.scale(2)
+    await watching.sees(ChangeKind.REPLICAS)
+    await until(watching.small.ready)
+    for _ in range(4):
+        watching.sources.kubernetes._listed = (0.0, watching.sources.kubernetes._listed[1])
+        await watching.look()
+    assert not [each for each in watching.trail.found.values() if each.kind is ChangeKind.RESTART]
+    gone = cluster.pods[0].name
+    terminate(cluster.store, next(pod for pod in cluster.store.objects("pods") if pod["metadata"]["name"] == gone), 0)
+    replaced = await watching.sees(ChangeKind.RESTART)
+    assert replaced.text == f"{gone} was deleted, and another takes its place"

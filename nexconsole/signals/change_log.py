@@ -30,10 +30,12 @@ class Trail:
     notes: tuple[str, ...] = ()
 
     def note(self, key: str, change: Change) -> None:
-        """Keep it; what it was before is seen once only, and kept from then on."""
+        """Keep it; what it was before, and who it was, may be seen once only, and are kept from then on."""
         known = self.found.get(key)
         if known is not None and known.before:
             change = replace(change, before=known.before, text=known.text)
+        if known is not None and known.who and not change.who:
+            change = replace(change, who=known.who)
         self.found[key] = change
 
     def lost(self) -> None:

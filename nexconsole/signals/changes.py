@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Unpack
 from ..catalogue import Argument
 from ..errors import NotConfigured, SourceError
 from ..model import Value, utc_now
+from ..text.sanitize import clean
 from ..text.units import clock, duration
 from . import changes_alerts, changes_cluster, changes_rows, changes_servers
 from .change import CHANGES, Change, ChangeKind, ChangeLog
@@ -72,6 +73,9 @@ class Watched:
             self.trail.lost()
         except SourceError as error:
             self.error = str(error)
+            self.trail.lost()
+        except (ValueError, OverflowError) as error:  # a time that no calendar has, from a hostile row
+            self.error = f"{self.source} answered something that can't be understood: {clean(error, 120)}"
             self.trail.lost()
         except TimeoutError:
             self.error = f"{self.source} did not answer what changed within {duration(LOOK_S)}"
@@ -153,17 +157,39 @@ def _unknown_kind(view: View[ChangeLog]) -> ProbeResult:
     )
 
 
+def noun(kind: ChangeKind) -> str:
+    """A change of this kind in words: "release", "change of a Secret"."""
+    return NOUNS.get(kind, kind.value)
+
+
+def _one(what: str) -> str:
+    return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
+
+
 def _onset(view: View[ChangeLog]) -> Onset | None:
     onsets = ONSET.value(view.readings)
     return onsets.first if onsets is not None else None
 
 
+NOUNS = {
+    ChangeKind.REPLICAS: "change of the replicas by a person",
+    ChangeKind.AUTOSCALER: "change by the autoscaler",
+    ChangeKind.CONFIG: "change of a ConfigMap",
+    ChangeKind.SECRET: "change of a Secret",
+    ChangeKind.PROVIDER: "change of a provider's row",
+    ChangeKind.AUDIT: "row of NexNum's audit log",
+    ChangeKind.DATABASE: "restart or change of the database",
+    ChangeKind.REDIS: "restart or change of Redis",
+    ChangeKind.SCHEDULER: "stop of scheduled work",
+    ChangeKind.RULES: "reload of Prometheus' rules",
+    ChangeKind.ACTION: "action of a console",
+}
 NO_ONSET = ProbeResult(text="not known: since when something is out of its range is not known", value=None)
 
 
 def _before(view: View[ChangeLog]) -> ProbeResult:
     kind = _kind(view)
-    return _unknown_kind(view) if kind is None else _set_against(view, kind, kind.value, BEFORE_S)
+    return _unknown_kind(view) if kind is None else _set_against(view, kind, noun(kind), BEFORE_S)
 
 
 def _provider(view: View[ChangeLog]) -> ProbeResult:
@@ -176,7 +202,7 @@ def _pod(view: View[ChangeLog]) -> ProbeResult:
     return _set_against(view, ChangeKind.RESTART, f"restart of {view.argument}", BEFORE_S, view.argument)
 
 
-def _set_against(view: View[ChangeLog], kind: ChangeKind, noun: str, within_s: float, target: str = "") -> ProbeResult:
+def _set_against(view: View[ChangeLog], kind: ChangeKind, what: str, within_s: float, target: str = "") -> ProbeResult:
     """Whether such a change came before the first onset; the sentence names the one that is nearest to it."""
     onset = _onset(view)
     if onset is None:
@@ -186,10 +212,10 @@ def _set_against(view: View[ChangeLog], kind: ChangeKind, noun: str, within_s: f
     if nearest is not None and (came or onset.at is not None):
         return ProbeResult(text=f"{in_words(nearest)}: {against(nearest, onset)}", value=came)
     if came is None:
-        why = "when it began is not known" if onset.at is None else f"{noun} can't be read so far back"
-        lacks = "" if kind in view.value.read else f"a source that tells of a {noun}"
+        why = "when it began is not known" if onset.at is None else f"{_one(what)} can't be told so far back"
+        lacks = "" if kind in view.value.read else f"a source that tells of {_one(what)}"
         return ProbeResult(text=f"not known: {why}", value=None, lacks=lacks)
-    return ProbeResult(text=f"no {noun} in the {duration(within_s)} before", value=False)
+    return ProbeResult(text=f"no {what} in the {duration(within_s)} before", value=False)
 
 
 def _nearest(log: ChangeLog, onset: Onset, kind: ChangeKind, target: str) -> Change | None:
@@ -215,9 +241,9 @@ def _last(view: View[ChangeLog]) -> ProbeResult:
     since = log.since(kind) if kind in log.read else None
     known_s = (view.now - since).total_seconds() if since is not None else 0.0
     if known_s < LONG_ENOUGH_S:
-        lacks = "" if kind in log.read else f"a source that tells of a {kind.value}"
-        return ProbeResult(text=f"not known: no {kind.value} was seen yet", value=None, lacks=lacks)
-    return ProbeResult(text=f"no {kind.value} in the last {duration(known_s)}, at least", value=known_s)
+        lacks = "" if kind in log.read else f"a source that tells of {_one(noun(kind))}"
+        return ProbeResult(text=f"not known: no {noun(kind)} was seen yet", value=None, lacks=lacks)
+    return ProbeResult(text=f"no {noun(kind)} in the last {duration(known_s)}, at least", value=known_s)
 
 
 KIND = Argument(name="kind", kind="change")

@@ -31,6 +31,7 @@ EVERY_S = 12.0
 SETS_EVERY_S = 60.0
 PODS_AGE_S = 10.0
 EVENTS_KEPT_S = 3600.0  # the API server forgets an event after an hour, where nobody has set it otherwise
+STEADY = 2  # looks after which a pod that is gone was not scaled away or rolled over
 MOST_CONFIGURATIONS = 8  # of either kind
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class ClusterTrail(Trail):
     bounds: tuple[int, int] | None = None
     versions: dict[tuple[ChangeKind, str], str] = field(default_factory=dict)
     pods: dict[str, str] = field(default_factory=dict)  # name by uid
+    steady: int = 0  # looks in a row at which neither replicas nor revision had changed and no rollout was under way
     seen: dict[str, datetime] = field(default_factory=dict)  # evicted pods, by uid
     first_restarts: dict[str, str] = field(default_factory=dict)
 
@@ -126,10 +128,11 @@ class ClusterTrail(Trail):
         self.seen = {uid: self.seen.get(uid, now) for uid in evicted}
         self.take(changes_pods.evictions(pods.others, events, self.seen))
         revision = (deployment.metadata.annotations or {}).get(REVISION, "")
-        if self.looked_at is not None and (revision, deployment.spec.replicas) == (self.revision, self.replicas):
-            if _settled(deployment):
-                known = {uid: name for uid, name in self.pods.items() if uid not in evicted}
-                self.take(changes_pods.replaced(pods.own, known, self.looked_at, now))
+        same = (revision, deployment.spec.replicas) == (self.revision, self.replicas)
+        self.steady = self.steady + 1 if same and _settled(deployment) else 0
+        if self.steady > STEADY and any(pod.metadata.uid not in self.pods for pod in pods.own):
+            known = {uid: name for uid, name in self.pods.items() if uid not in evicted}
+            self.take(changes_pods.replaced(pods.own, known, self.looked_at, now))
         self.pods = {pod.metadata.uid: clean(pod.metadata.name, 100) for pod in pods.own if not ending(pod)}
 
     async def _configuration(self, kubernetes: KubernetesSource, deployment: StampedDeployment, now: datetime) -> None:

@@ -25,6 +25,7 @@ PROVIDERS_EVERY_S = 5.0
 AUDIT_EVERY_S = 15.0
 WORK_EVERY_S = 10.0
 MOST_PROVIDERS = 2_000
+LATEST_S = 7_258_118_400.0  # the year 2200
 SYNC_S = 5.0  # a sync writes its own stamps and the row's so close together
 BUSY_AFTER = 3  # writes of which nothing is seen: then its stamp says nothing
 MOST_AUDITS = 60
@@ -176,10 +177,15 @@ def provider_row(row: Mapping[str, Any]) -> ProviderRow:
         name=clean_name(row["name"] or ""),
         active=row["active"],
         priority=row["priority"],
-        updated_s=row["updated_at"],
-        created_s=row["created_at"],
-        syncs_s=tuple(at for at in (row["last_balance_sync"], row["last_sync_at"]) if at is not None),
+        updated_s=_finite(row["updated_at"]),
+        created_s=_finite(row["created_at"]),
+        syncs_s=tuple(at for at in map(_finite, (row["last_balance_sync"], row["last_sync_at"])) if at is not None),
     )
+
+
+def _finite(seconds: float | None) -> float | None:
+    """A time of this era; None for none, and for one such as PostgreSQL's infinity."""
+    return seconds if seconds is not None and 0 <= seconds < LATEST_S else None
 
 
 PARTITIONS_SQL = """
