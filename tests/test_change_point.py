@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from nexconsole.signals.change_point import LEVEL, PACE, SHARE, ChangePoint, OnsetRules, onset_of
+from nexconsole.signals.change_point import ChangePoint, OnsetRules, onset_of, still_out
 from nexconsole.signals.history_steps import MOST_STEPS, HistoryStep, coarsened
+from nexconsole.signals.likelihood import LEVEL, PACE, SHARE
 
 STEP_S = 10
 BEGAN = 1500  # when the fault of a history begins, in its seconds
@@ -237,3 +238,12 @@ def test_many_samples_are_put_together_and_cost_little():
     found = onset_of(steps, steps[-1].at, CONNECTIONS)
     assert time.process_time() - begun < 0.25
     assert found.at == pytest.approx(steps[10_000].at, abs=10)
+
+
+def test_what_is_still_out_of_a_known_range_is_told_without_its_beginning():
+    steps = purchases(1, 600, lambda at: 1.6, lambda at: 0.4)
+    assert still_out(steps, 0.02, FAILURES) == pytest.approx(0.4, abs=0.1)
+    assert still_out(purchases(1, 600, lambda at: 1.6, lambda at: 0.02), 0.02, FAILURES) is None
+    assert still_out(paces(purchases(1, 600, lambda at: 0.2, lambda at: 0.0)), 1.6, ATTEMPTS) == pytest.approx(
+        0.2, abs=0.1
+    )

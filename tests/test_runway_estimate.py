@@ -23,7 +23,7 @@ from nexconsole.signals.runway_ceilings import (
     volume,
     window,
 )
-from nexconsole.signals.runway_estimate import Point, Reached, Slope, Spending, pace, reaches, slope, used_up
+from nexconsole.signals.runway_estimate import Point, Slope, Spending, TimeLeft, pace, reaches, slope, used_up
 from nexconsole.signals.slots import Slots, Wait
 from nexconsole.signals.transactions import LastMinute, Transactions
 
@@ -75,13 +75,13 @@ def test_a_climb_that_has_just_begun_is_told_at_its_present_pace():
 
 
 def test_what_lies_too_far_ahead_or_the_other_way_is_no_estimate():
-    assert reaches(50, 100, Slope(0.9, 1.0, 1.1, 600)) == Reached(
+    assert reaches(50, 100, Slope(0.9, 1.0, 1.1, 600)) == TimeLeft(
         pytest.approx(45.45, abs=0.1), pytest.approx(55.6, abs=0.1)
     )
     assert reaches(50, 100_000, Slope(0.9, 1.0, 1.1, 600)) is None
     assert reaches(50, 100, Slope(-1.1, -1.0, -0.9, 600)) is None
     assert reaches(50, 100, Slope(-0.1, 1.0, 2.0, 600)) is None
-    assert reaches(100, 100, Slope(0.9, 1.0, 1.1, 600)) == Reached(0, 0)
+    assert reaches(100, 100, Slope(0.9, 1.0, 1.1, 600)) == TimeLeft(0, 0)
 
 
 def test_outliers_do_not_move_it():
@@ -195,7 +195,7 @@ def test_a_balance_lasts_as_long_as_present_spending_lets_it():
 
 def test_what_was_spent_since_the_balance_was_asked_for_is_taken_off():
     assert used_up(40.0, 150.0, Spending(400, 120.0, 40.0, 900.0)).earliest_s < 160
-    assert used_up(40.0, 900.0, Spending(400, 120.0, 40.0, 900.0)) == Reached(0.0, 0.0)
+    assert used_up(40.0, 900.0, Spending(400, 120.0, 40.0, 900.0)) == TimeLeft(0.0, 0.0)
 
 
 def test_too_few_purchases_or_a_balance_that_lasts_have_no_date():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -378,3 +379,30 @@ def test_a_value_of_another_kind_is_none():
     memory = FigureMemory()
     memory.take(OUTBOX, taken(5, NOW))
     assert memory.value("outbox", SomeValue) is None and memory.value("outbox", Outbox).pending == 5
+
+
+async def test_the_moment_stays_known_when_the_history_no_longer_reaches_back_to_it():
+    sources = recorded(FakeRecord({}))
+    memory, now = figure_memory(sources), time.time()
+    for number in range(100):
+        memory.add("sessions_blocked", now - 500 + 5 * number, 14.0)
+        memory.add("connections", now - 500 + 5 * number, 12.0)
+    at, known = datetime.fromtimestamp(now - 7200, UTC), datetime.fromtimestamp(now - 9000, UTC)
+    blocked = Onset(figure="sessions_blocked", at=at, known_from=known, before=0.0, after=9.0, source="this console")
+    used = Onset(figure="connections", at=at, known_from=known, before=12.0, after=80.0, source="this console")
+    value = await read(sources, SETTINGS, Onsets(found=(blocked, used)))
+    assert value.of("sessions_blocked") == replace(blocked, after=14.0)
+    assert value.of("connections") is None
+
+
+def test_the_first_onset_is_of_what_customers_feel_or_of_what_came_shortly_before():
+    def since(figure: str, age_s: float) -> Onset:
+        return Onset(figure=figure, at=sample.ago(age_s), known_from=sample.ago(9000), before=1.0, after=9.0)
+
+    locks, blocked, failing = since("locks_abandoned", 3000), since("sessions_blocked", 320), since("failure_rate", 300)
+    assert Onsets(found=(locks, blocked, failing)).first == blocked
+    assert Onsets(found=(locks, failing)).first == failing
+    assert Onsets(found=(locks, blocked)).first == locks
+    older = replace(failing, figure="attempts", at=None)
+    assert Onsets(found=(older, locks, failing)).first == older
+    assert Onsets().first is None

@@ -8,22 +8,22 @@ hide a new one, and do not make one. No clock and no source here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from statistics import median
 from typing import NamedTuple
 
 from .history_steps import MOST_STEPS, HistoryStep, coarsened, sound
+from .likelihood import LEVEL, SHARE, binomial, cost_of, poisson
 
-SHARE, PACE, LEVEL = "share", "pace", "level"
 PENALTY = 7.0  # of a cut, in log-likelihood: what chance alone would gain
 EVIDENCE = 10.0  # log-likelihood that the time since the onset is not as usual; of shares and paces
 SUSPICION = 4.0  # the same, from which on it is worth a closer look
 LEAST_STEPS = 5  # before the onset: fewer show no usual value
 LEVEL_STEPS = 3  # since the onset, of a level: two samples may be a spike
 WIDE = 4.0  # so many deviations from the median are still usual
-BLOCK_S = 60.0
+BLOCK_S, STILL_S = 60.0, 300.0
 ALIKE = 2.0  # log-likelihood: cuts that explain the history nearly as well
 ROOM = 0.1  # beside what was seen at this time on other days
 
@@ -93,6 +93,15 @@ def told_by(steps: Sequence[HistoryStep], now: float, rules: OnsetRules) -> bool
     if len(steps) < LEAST_STEPS or now - steps[-1].end > rules.stale_s:
         return False
     return steps[-1].end - steps[0].at >= rules.before_s
+
+
+def still_out(steps: Sequence[HistoryStep], before: float, rules: OnsetRules) -> float | None:
+    """The value of the last minutes, where it is not back at what was usual; None where it is, or where none is known.
+
+    For what has been so for longer than its history reaches.
+    """
+    value = _value([step for step in steps if step.end > steps[-1].end - STILL_S], rules)
+    return value if not math.isnan(value) and _differs(before, value, rules, rules.worse) else None
 
 
 def _value(steps: Sequence[HistoryStep], rules: OnsetRules) -> float:
@@ -188,28 +197,9 @@ def _noise(steps: Sequence[HistoryStep], rules: OnsetRules) -> float:
     return min(5.0, max(1.0, median(scatter) / 0.455)) if len(scatter) >= 2 * LEAST_STEPS else 1.0
 
 
-def _cost(rules: OnsetRules, noise: float) -> Callable[[float, float, float, int], float]:
-    """The negative log-likelihood of a stretch, given its sums: amount, of, squares, and how many steps."""
-    if rules.kind == SHARE:
-        return lambda amount, of, squares, many: _binomial(amount, of) / noise
-    if rules.kind == PACE:
-        return lambda amount, of, squares, many: _poisson(amount, of) / noise
-    return lambda amount, of, squares, many: (squares - amount * amount / many) / (2 * noise * noise)
-
-
-def _binomial(hits: float, trials: float) -> float:
-    if hits <= 0 or hits >= trials:
-        return 0.0
-    return -(hits * math.log(hits / trials) + (trials - hits) * math.log(1 - hits / trials))
-
-
-def _poisson(events: float, seconds: float) -> float:
-    return events - events * math.log(events / seconds) if events > 0 and seconds > 0 else 0.0
-
-
 def _cuts(steps: Sequence[HistoryStep], rules: OnsetRules, noise: float) -> list[int]:
     """Where the history changes: [0, ..., len(steps)], each stretch from one to the next, by least description."""
-    cost = _cost(rules, noise)
+    cost = cost_of(rules.kind, noise)
     values = [(step.amount, step.of, step.amount * step.amount) for step in steps]
     amounts, ofs, squares = ([0.0, *accumulate(column)] for column in zip(*values, strict=True))
     best, origin = [-PENALTY], [0]
@@ -336,7 +326,7 @@ def _evident(
 
 def _gain(one: Sequence[HistoryStep], other: Sequence[HistoryStep], rules: OnsetRules) -> float:
     """The log-likelihood that two stretches of counts differ."""
-    likelihood = _binomial if rules.kind == SHARE else _poisson
+    likelihood = binomial if rules.kind == SHARE else poisson
     sums = [(sum(step.amount for step in part), sum(step.of for step in part)) for part in (one, other)]
     together = (sums[0][0] + sums[1][0], sums[0][1] + sums[1][1])
     return likelihood(*together) - likelihood(*sums[0]) - likelihood(*sums[1])
@@ -362,7 +352,7 @@ def _within(steps: Sequence[HistoryStep], cut: int, rules: OnsetRules, noise: fl
     least = max(steps[cut].end - steps[cut].at, steps[cut].at - steps[cut - 1].at)
     if rules.kind == LEVEL:
         return least
-    cost = _cost(rules, noise)
+    cost = cost_of(rules.kind, noise)
     begin, end = max(0, cut - 30), min(len(steps), cut + 30)
 
     def whole(at: int) -> float:

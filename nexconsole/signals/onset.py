@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..model import SignalKey, Value
+
+FELT = frozenset({"failure_rate", "attempts", "latency_p95_s", "purchases_waiting", "customers_refused"})
+BEFORE_FELT = timedelta(minutes=15)  # so long before customers feel it, another figure may show it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,11 @@ class Onset:
     within_s: float = 0.0
     source: str = ""
 
+    @property
+    def since(self) -> datetime:
+        """When it left its range; where that is not known, when the history begins."""
+        return self.at or self.known_from
+
 
 @dataclass(frozen=True, kw_only=True)
 class Onsets(Value):
@@ -42,8 +50,16 @@ class Onsets(Value):
 
     @property
     def first(self) -> Onset | None:
-        """The earliest onset of a figure that got worse."""
-        return next((each for each in self.found if each.worse), None)
+        """The earliest onset of a figure that got worse.
+
+        Where customers feel something, what left its range long before that is another matter.
+        """
+        worse = [each for each in self.found if each.worse]
+        felt = [each for each in worse if each.figure in FELT]
+        if felt:
+            since = min(each.since for each in felt) - BEFORE_FELT
+            worse = [each for each in worse if each.since >= since]
+        return min(worse, key=lambda each: (each.at is not None, each.since), default=None)
 
 
 ONSET: SignalKey[Onsets] = SignalKey("onset")

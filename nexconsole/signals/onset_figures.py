@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .change_point import LEVEL, PACE, SHARE, OnsetRules
+from .change_point import OnsetRules
+from .likelihood import LEVEL, PACE, SHARE
 
 if TYPE_CHECKING:
     from ..settings import Settings

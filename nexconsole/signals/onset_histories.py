@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..errors import NotConfigured, SourceError
-from .change_point import LEVEL
 from .figure_memory import figure_memory, joined
 from .history_steps import HistoryStep
+from .likelihood import LEVEL
 from .onset_figures import ATTEMPTS, FAILURE_RATE, LATENCY, LEVELS, WATCHED
 from .purchase_steps import ALL, PurchaseSteps, counted_steps, read_steps
 
@@ -36,7 +36,7 @@ DEEP_EVERY_S, DEEP_STEP_S, DEEP_S = 600.0, 300, 25 * 3600.0
 LEAST_POINTS = 5
 
 
-class History(NamedTuple):
+class FigureHistory(NamedTuple):
     """A figure's steps and where they came from. `level`: they are levels over a window, whatever the figure is."""
 
     steps: list[HistoryStep]
@@ -83,7 +83,7 @@ def memory_of(sources: Sources) -> OnsetMemory:
     return kept
 
 
-async def histories(sources: Sources, settings: Settings, now: float) -> dict[tuple[str, str], History]:
+async def histories(sources: Sources, settings: Settings, now: float) -> dict[tuple[str, str], FigureHistory]:
     """Every history that there is, by figure and subject ("": of all)."""
     memory = memory_of(sources)
     await _record(sources, memory, now)
@@ -96,7 +96,7 @@ async def histories(sources: Sources, settings: Settings, now: float) -> dict[tu
 
 async def _purchases(
     sources: Sources, settings: Settings, memory: OnsetMemory, now: float
-) -> dict[tuple[str, str], History]:
+) -> dict[tuple[str, str], FigureHistory]:
     """From the rows, which have each purchase's moment; else from counters; else from what was recorded of them."""
     rows = memory.rows
     if sources.has("postgres"):
@@ -104,7 +104,7 @@ async def _purchases(
         if "purchases" not in memory.notes:
             keys = (ALL, *rows.providers()[:MOST_PROVIDERS])
             return {
-                (figure, key): History(of(key), "postgres")
+                (figure, key): FigureHistory(of(key), "postgres")
                 for key in keys
                 for figure, of in ((FAILURE_RATE, rows.failures), (ATTEMPTS, rows.attempts))
             }
@@ -113,12 +113,12 @@ async def _purchases(
         if attempts.get(ALL):
             busy = sorted(attempts, key=lambda key: -math.fsum(step.amount for step in attempts[key]))
             return {
-                (figure, key): History(of[key], "prometheus")
+                (figure, key): FigureHistory(of[key], "prometheus")
                 for key in busy[: MOST_PROVIDERS + 1]
                 for figure, of in ((FAILURE_RATE, failures), (ATTEMPTS, attempts))
             }
     return {
-        (figure, subject): History(_samples(points), "record", True)
+        (figure, subject): FigureHistory(_samples(points), "record", True)
         for (figure, subject), points in memory.record.items()
         if figure in (FAILURE_RATE, ATTEMPTS)
     }
@@ -155,7 +155,7 @@ async def deep_purchases(
     return (failures if figure == FAILURE_RATE else attempts).get(subject, [])
 
 
-async def _latency(sources: Sources, settings: Settings, memory: OnsetMemory, now: float) -> History | None:
+async def _latency(sources: Sources, settings: Settings, memory: OnsetMemory, now: float) -> FigureHistory | None:
     """By the minute from Prometheus; None where it has no such series."""
     if not sources.has("prometheus"):
         return None
@@ -170,7 +170,7 @@ async def _latency(sources: Sources, settings: Settings, memory: OnsetMemory, no
                 worst[at] = max(value, worst.get(at, 0.0))
         # A value is of the minute before: its middle is when it was so.
         memory.latency = [HistoryStep(at - LATENCY_STEP_S, worst[at], 1.0, LATENCY_STEP_S) for at in sorted(worst)]
-    return History(memory.latency, "prometheus") if len(memory.latency) >= LEAST_POINTS else None
+    return FigureHistory(memory.latency, "prometheus") if len(memory.latency) >= LEAST_POINTS else None
 
 
 async def _record(sources: Sources, memory: OnsetMemory, now: float) -> None:
@@ -184,7 +184,7 @@ async def _record(sources: Sources, memory: OnsetMemory, now: float) -> None:
         memory.record = series if series is not None else memory.record
 
 
-def _levels(sources: Sources, memory: OnsetMemory, now: float) -> dict[tuple[str, str], History]:
+def _levels(sources: Sources, memory: OnsetMemory, now: float) -> dict[tuple[str, str], FigureHistory]:
     """What this console has read, and before that what was recorded."""
     own = figure_memory(sources)
     found = {}
@@ -193,7 +193,7 @@ def _levels(sources: Sources, memory: OnsetMemory, now: float) -> dict[tuple[str
         points = joined(recorded, read)
         if points:
             older = bool(recorded) and points[0][0] < (read[0][0] if read else math.inf)
-            found[figure, ALL] = History(_samples(points), "record" if older else "this console", True)
+            found[figure, ALL] = FigureHistory(_samples(points), "record" if older else "this console", True)
     return found
 
 
@@ -201,6 +201,6 @@ def _samples(points: Iterable[tuple[float, float]]) -> list[HistoryStep]:
     return [HistoryStep(at, value) for at, value in points]
 
 
-def is_level(history: History, kind: str) -> bool:
+def is_level(history: FigureHistory, kind: str) -> bool:
     """Whether the history has levels where the figure's own kind is another."""
     return history.level and kind != LEVEL

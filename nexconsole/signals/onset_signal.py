@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,11 @@ from ..errors import NotConfigured, SourceError
 from ..model import Value
 from ..sources import NAMES
 from ..text.units import clock_minute, count, duration, latency, percent, several
-from .change_point import ChangePoint, onset_of, told_by
+from .change_point import ChangePoint, OnsetRules, onset_of, still_out, told_by
 from .figure_memory import figure_memory
 from .onset import ONSET, Onset, Onsets
 from .onset_figures import ATTEMPTS, FAILURE_RATE, SMEARED_S, WATCHED, as_level, rules_of
-from .onset_histories import History, deep_purchases, histories, is_level, memory_of
+from .onset_histories import FigureHistory, deep_purchases, histories, is_level, memory_of
 from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import LISTED, MOST_NAMED, ExportedMetric, LabelledSample, MetricSpec, Numbers, Signal, SubjectState
 
@@ -46,15 +47,18 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if not known:
         _unknown(sources, notes)
     found: list[Onset] = []
-    watched: dict[tuple[str, str], History] = {}
+    watched: dict[tuple[str, str], FigureHistory] = {}
     for (figure, subject), history in known.items():
+        rules = rules_of(figure, settings, subject)
         change = await _change(sources, settings, now, (figure, subject), history)
-        if change is not None:
-            found.append(_onset(figure, subject, history, change))
-        if change is not None or told_by(history.steps, now, rules_of(figure, settings, subject)):
+        earlier = previous.of(figure, subject) if isinstance(previous, Onsets) else None
+        onset = _kept(change and _onset(figure, subject, history, change), earlier, history, rules)
+        if onset is not None:
+            found.append(onset)
+        if onset is not None or told_by(history.steps, now, rules):
             watched[figure, subject] = history
         await asyncio.sleep(0)  # a look takes some ms: a key does not wait for all of them
-    found.sort(key=lambda one: (one.at is not None, one.at or one.known_from, one.figure, one.subject))
+    found.sort(key=lambda one: (one.at is not None, one.since, one.figure, one.subject))
     missing = sorted(set(WATCHED) - OPTIONAL - {figure for figure, _ in watched})
     if missing:
         notes.append(f"no history, or none long enough, and so not watched: {', '.join(missing)}")
@@ -72,7 +76,7 @@ def _unknown(sources: Sources, notes: list[str]) -> None:
 
 
 async def _change(
-    sources: Sources, settings: Settings, now: float, key: tuple[str, str], history: History
+    sources: Sources, settings: Settings, now: float, key: tuple[str, str], history: FigureHistory
 ) -> ChangePoint | None:
     figure, subject = key
     rules = rules_of(figure, settings, subject)
@@ -88,7 +92,20 @@ async def _change(
     return change
 
 
-def _onset(figure: str, subject: str, history: History, change: ChangePoint) -> Onset:
+def _kept(onset: Onset | None, earlier: Onset | None, history: FigureHistory, rules: OnsetRules) -> Onset | None:
+    """The onset, with the moment that was known before its history no longer reached back so far."""
+    if earlier is None or earlier.at is None or earlier.before is None or not earlier.worse or not history.steps:
+        return onset
+    if onset is not None:
+        return replace(onset, at=earlier.at, before=earlier.before) if onset.at is None else onset
+    reaches_back = history.steps[0].at + rules.before_s < earlier.at.timestamp()
+    if reaches_back or not told_by(history.steps, history.steps[-1].end, rules):
+        return None
+    after = still_out(history.steps, earlier.before, rules)
+    return None if after is None else replace(earlier, after=round(after, 4))
+
+
+def _onset(figure: str, subject: str, history: FigureHistory, change: ChangePoint) -> Onset:
     smeared = SMEARED_S if history.level and figure in (FAILURE_RATE, ATTEMPTS) else 0.0
     return Onset(
         figure=figure,
@@ -176,7 +193,7 @@ def _numbers(value: Onsets, every: float, now: datetime) -> Numbers:
 
 def _samples(value: Onsets) -> Iterator[LabelledSample]:
     for one in value.found:
-        yield {"figure": one.figure, "subject": one.subject}, (one.at or one.known_from).timestamp()
+        yield {"figure": one.figure, "subject": one.subject}, one.since.timestamp()
 
 
 def _states(value: Onsets, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
@@ -236,7 +253,7 @@ def _seconds_ago(view: View[Onsets], figure: str, subject: str = "") -> ProbeRes
         return ProbeResult(text=unknown, value=None)
     if one is None:
         return ProbeResult(text=f"{_title(figure)}{where} is in its usual range", value=None)
-    ago = max(0.0, (view.now - (one.at or one.known_from)).total_seconds())
+    ago = max(0.0, (view.now - one.since).total_seconds())
     least = "at least " if one.at is None else ""
     return ProbeResult(text=f"{onset_text(one)}: {least}{duration(ago)} ago", value=ago)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..text.units import between, count, duration, money, percent
 from .level_fall import falls
 from .runway import Ceiling
-from .runway_estimate import Point, Reached, Spending, pace, reaches, used_up
+from .runway_estimate import Point, Spending, TimeLeft, pace, reaches, used_up
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -69,7 +69,7 @@ def _filling(
 
 
 def _dated(
-    name: str, figures: tuple[float, float], text: str, found: Reached, now: datetime, *, good: bool = False
+    name: str, figures: tuple[float, float], text: str, found: TimeLeft, now: datetime, *, good: bool = False
 ) -> Ceiling:
     """`text` in 6 to 11 min."""
     return Ceiling(
@@ -176,7 +176,7 @@ def window(value: Transactions, settings: Settings, now: datetime) -> Ceiling | 
     first = max(0.0, (ends[-1][1] - now).total_seconds()) if ends else 0.0
     # A few that still fail keep it above the limit for no longer than the window holds what was before.
     last = max(first, value.clean_in_s or 0.0) if not minute.failures else float(value.window_s)
-    return _dated(WINDOW, (rate, high), f"{text}, clean", Reached(first, max(first, last)), now, good=True)
+    return _dated(WINDOW, (rate, high), f"{text}, clean", TimeLeft(first, max(first, last)), now, good=True)
 
 
 def sentence(ceiling: Ceiling) -> str:

@@ -34,7 +34,7 @@ class Slope(NamedTuple):
     window_s: float
 
 
-class Reached(NamedTuple):
+class TimeLeft(NamedTuple):
     """In so many seconds from now, at the earliest and at the latest."""
 
     earliest_s: float
@@ -84,16 +84,16 @@ def pace(points: Sequence[Point], now: float, *, up: bool, least: float, stale_s
     return None
 
 
-def reaches(present: float, limit: float, found: Slope) -> Reached | None:
+def reaches(present: float, limit: float, found: Slope) -> TimeLeft | None:
     """When a figure that moves so is at the limit; None where it moves away from it, or where that is too far ahead."""
     left = limit - present
     if left == 0:
-        return Reached(0.0, 0.0)
+        return TimeLeft(0.0, 0.0)
     slow, fast = sorted((abs(found.low), abs(found.high)))
     if slow <= 0 or found.low * found.high <= 0 or (left > 0) != (found.middle > 0):
         return None
     earliest, latest = abs(left) / fast, abs(left) / slow
-    return Reached(earliest, latest) if latest <= FARTHEST * found.window_s else None
+    return TimeLeft(earliest, latest) if latest <= FARTHEST * found.window_s else None
 
 
 class Spending(NamedTuple):
@@ -105,7 +105,7 @@ class Spending(NamedTuple):
     window_s: float
 
 
-def used_up(balance: float, age_s: float, spending: Spending) -> Reached | None:
+def used_up(balance: float, age_s: float, spending: Spending) -> TimeLeft | None:
     """When a balance that was so much `age_s` seconds ago is used up at this spending; None where too few were bought,
     or where it lasts for longer than such a stretch can tell.
 
@@ -118,7 +118,7 @@ def used_up(balance: float, age_s: float, spending: Spending) -> Reached | None:
     slow, fast = max(0.0, total - scatter) / window_s, (total + scatter) / window_s
     left = balance - total / window_s * age_s
     if left <= 0:
-        return Reached(0.0, 0.0)
+        return TimeLeft(0.0, 0.0)
     if slow <= 0 or left / slow > LONG_SPENDING * window_s:
         return None
-    return Reached(left / fast, left / slow)
+    return TimeLeft(left / fast, left / slow)
