@@ -235,16 +235,22 @@ def _for_and_against(candidate: Candidate) -> str:
 
 
 def _ruled_out(context: WhyContext) -> Iterator[WhyItem]:
+    """What it is not, and why not; folded, each cause once, whatever its target."""
     explanation = context.explanation
     found = explanation.ruled_out if explanation is not None else ()
-    shown = found if context.unfolded else found[:FOLDED]
+    alike = Counter(candidate.cause.id for candidate in found)
+    each_once = tuple({candidate.cause.id: candidate for candidate in reversed(found)}.values())[::-1]
+    listed = found if context.unfolded else each_once
+    shown = listed if context.unfolded else listed[:FOLDED]
     for candidate in shown:
         why = next((line for line in candidate.evidence if evidence_mark(line)[0] == "-"), None)
-        words = f"{candidate.title}: {why.text or why.title}" if why is not None else candidate.title
+        more = 0 if context.unfolded else alike[candidate.cause.id] - 1
+        others = f" (nor at {several(more, 'other')})" if more else ""
+        words = f"{candidate.title}{others}: {why.text or why.title}" if why is not None else candidate.title + others
         basis = why.answers[0].basis() if why is not None and why.answers else ""
         item = WhyItem(f"cause {candidate.key}", "·", "muted", words, "", _first_pane(candidate.evidence), False, basis)
         yield item
-    yield from _folded("it is not", len(found) - len(shown))
+    yield from _folded("it is not", len(listed) - len(shown))
 
 
 def _first_pane(evidence: Iterable[Evidence]) -> Lead:
