@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexconsole.actions.registry import COMMANDS
@@ -114,6 +114,7 @@ def test_a_scenario_that_there_is_not_is_said():
     assert problem.text.startswith("there is no scenario #high-purchase-failure-rate: did you mean")
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(alphabet="#`{}*->:- \nabcNeeded:Telling.For", max_size=400))
 def test_no_text_raises(text: str):
     chapters.check(f"## Causes\n\n### a `#b`\n\n#### Evidence\n\n{text}", COMMANDS)

@@ -12,6 +12,7 @@ from ..text.units import count, duration, latency, percent, several
 from .probe import Probe, ProbeResult, View
 
 Said = tuple[bool | None, str]  # whether all is well by it, and the figure
+SYNC_S = 86_400.0  # from so long ago on providers are said not to be synchronized (nexnum.md#alerts)
 CONNECTIONS = 0.8  # of the connections: below it nothing is wrong with them
 
 
@@ -66,6 +67,13 @@ def _redis(value: Any, view: View[Any]) -> Said:
     return True, "Redis answers"
 
 
+def _synced(value: Any, view: View[Any]) -> Said:
+    ages = [each.age_s for each in value.balances if each.age_s is not None and each.active is not False]
+    if not ages:
+        return None, "when NexNum last asked its providers is not known"
+    return max(ages) < SYNC_S, f"NexNum asked every active provider within {duration(max(max(ages), 60.0))}"
+
+
 # By a part of the alert's name, small; the first that fits says what the alert is about.
 TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Any]], Said]]] = {
     ("outbox",): ("outbox", _outbox),
@@ -76,6 +84,7 @@ TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Any]], Said]]] =
     ("purchasefail", "purchaseerror", "errorrate", "failurerate"): ("transactions", _purchases),
     ("apidown", "servicedown", "poddown", "podnotready", "podsnotready"): ("workloads", _pods),
     ("redisdown",): ("locks", _redis),
+    ("providersync",): ("balances", _synced),
 }
 
 
@@ -93,6 +102,7 @@ SUBJECTS: Mapping[Callable[[Any, View[Any]], Said], tuple[str, ...]] = {
     _connections: ("connections",),
     _pods: ("workloads",),
     _redis: ("redis",),
+    _synced: ("balances",),
 }
 
 
