@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from controller import controller, entries, quiet, settings, text_of, until
+from controller import controller, entries, quiet, settings, text_of, until, until_done_by
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
@@ -63,8 +63,7 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
     async with controller(settings(tmp_path), size=size) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
         await until(lambda: app.controller.session.incident is not None)
-        await pilot.press("i")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, "r", "scribe piet")
         await typed(app, pilot, "v", "sev-2 half of it is back")
         await until(lambda: last(tmp_path, EntryKind.ROLE)["person"] == "piet")
@@ -92,13 +91,11 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
         await until(lambda: app.controller.session.incident is not None)
-        await pilot.press("i")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
         assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
         await pilot.press(key)
         await until(lambda: isinstance(app.screen, Prompt))
-        await pilot.press("escape")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("escape"), lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, key, said)
         await until(lambda: any(entry.kind == EntryKind.DECLARED for entry in entries(tmp_path)))
         assert [entry.data for entry in entries(tmp_path) if entry.kind == EntryKind.DECLARED] == [
@@ -111,8 +108,7 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
 async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")
-        await pilot.press("i")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
         before = len(entries(tmp_path))
         for key, text, said in (
             ("r", "boss", "the roles are"),
@@ -125,8 +121,7 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
             await pilot.press(*text, "enter")
             await pilot.pause()
             assert said in text_of(app)
-            await pilot.press("escape")
-            await until(lambda: isinstance(app.screen, IncidentScreen))
+            await until_done_by(lambda: pilot.press("escape"), lambda: isinstance(app.screen, IncidentScreen))
         assert len(entries(tmp_path)) == before
 
 
@@ -194,8 +189,7 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
         await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
         await until(lambda: app.controller.session.incident.standing)
-        await pilot.press("i")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
         await pilot.pause()
         assert "smsbower is disabled" in text_of(app)
         await pilot.press("x")
@@ -220,6 +214,5 @@ async def test_a_clock_that_is_out_is_said_once_and_shown_with_the_people(tmp_pa
         for _ in range(LIVES_EVERY):
             app.controller.tick()
         await until(lambda: "laptop's clock is 14 min ahead of this host's: times are those" in text_of(app))
-        await pilot.press("i")
-        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
         await until(lambda: "▲ laptop's clock is 14 min ahead of this host's" in text_of(app))
