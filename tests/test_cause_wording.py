@@ -9,6 +9,7 @@ import pytest
 import sample_causes as causes
 from sample_readings import NOW, incident
 
+import nexconsole.screens.command_app  # noqa: F401  it declares the key that the line names
 from nexconsole.causes.model import Explanation
 from nexconsole.causes.scenarios import caused, caused_first, target_for
 from nexconsole.causes.wording import headlines, since_words

@@ -142,7 +142,9 @@ def _explained(
 ) -> Line:
     """The cause beside the level; behind it the first reason, the next step and how many reasons more, as they fit."""
     more, opens, missing = rest
-    lead = _first_fitting(cause, room)
+    least = cells(f"  +{more}{opens}") if more else 0
+    shortest = cells(plain(cause[-1]))
+    lead = _first_fitting(cause, room - least if shortest + least <= room else room)
     tails = [f"  +{more} more{opens}{gap}{missing}" for gap in ("  ",) if missing and more]
     tails += [f"  +{more} more{opens}", f"  +{more}{opens}", f"  +{more}"] if more else [f"  {missing}"] * bool(missing)
     tail = next((tail for tail in tails if cells(lead + tail) <= room), "")
