@@ -38,6 +38,7 @@ def parts(quick: bool) -> dict[str, Part]:
         "log": lambda: figures.log_lines(12 if quick else 40),
         "crowd": lambda: figures.crowd(1 if quick else 3, span_s, 26 if quick else 78, 12 if quick else 40),
         "recording": recorded.recording,
+        "flight record": recorded.flight_record,
         "large": lambda: large.queries(large.Sizes(500_000, 100_000, 100_000) if quick else large.Sizes()),
     }
 

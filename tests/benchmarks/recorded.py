@@ -13,9 +13,11 @@ from random import Random
 
 import msgspec
 
+from nexconsole.recording.flight_recorder import FlightRecorder
 from nexconsole.recording.recorder import FLUSH_S, Recorder
 from nexconsole.recording.recording_file import RecordingFile
 from nexconsole.settings import Settings
+from nexconsole.sources.flight_record import FlightRecordSource
 
 from .table import Figure, p95
 
@@ -67,3 +69,41 @@ def _seeks(opened: RecordingFile) -> Iterator[float]:
 
 def _ms(began: float) -> float:
     return (time.perf_counter() - began) * 1e3
+
+
+FLIGHT_S = 2 * 3600
+TURN_S = 10.0
+
+
+def flight_record() -> Iterator[Figure]:
+    """Two hours of the flight record at its pace, every figure different from the one before; what a reader pays."""
+    told = list(recordings.readings(FLIGHT_S, every=TURN_S))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "x.record"
+        settings = msgspec.convert({"recorder": {"file": str(file)}}, Settings)
+        began = time.process_time()
+        end = asyncio.run(_kept(settings, told))
+        spent = time.process_time() - began
+        two_days = 48 * 3600 / FLIGHT_S
+        yield Figure("flight record: CPU of the recorder, of a core", spent / FLIGHT_S * 100, "%", limit=1.0)
+        yield Figure("flight record: 48 h, from two of them", file.stat().st_size / 1e6 * two_days, "MB", limit=120.0)
+        began = time.perf_counter()
+        asyncio.run(FlightRecordSource(file).series(["failure_rate", "attempts"], end - FLIGHT_S, end))
+        yield Figure("flight record: two hours of all providers' figures", _ms(began), "ms", limit=100.0)
+        began = time.perf_counter()
+        opened = RecordingFile.open(file)
+        opened.at(recordings.at(FLIGHT_S / 2))
+        yield Figure("flight record: what it looked like at a time", _ms(began), "ms", limit=500.0)
+        opened.close()
+
+
+async def _kept(settings: Settings, told: list) -> float:
+    clock = recordings.HandClock()
+    recorder = FlightRecorder(settings, clock=clock)
+    for when, reading in told:
+        if when != clock.now:
+            recorder._turn()
+        clock.now = when
+        recorder.take(reading)
+    await recorder.close()
+    return clock.now.timestamp()
