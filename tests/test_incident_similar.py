@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import sample_readings as sample
 from command_line import run_with
+from controller import text_of
+from frozen_console import console, shown
 from incident_story import START, IncidentStory
 
 from nexconsole.incident.incident import Incident, fold
 from nexconsole.incident.similar import PastIncident, headline, past_of, seen_before, similar
 from nexconsole.incident.traits import TraitKind, made, skeleton, traits_of
 from nexconsole.journal import EntryKind, Journal, Scrubber, Writer, journal_file
+from nexconsole.screens.incident import IncidentScreen
 from nexconsole.session.earlier import SeenBefore, changes_before, present_traits, read_earlier
 from nexconsole.settings import JournalSettings, Settings
 from nexconsole.severity import judge
@@ -227,3 +230,23 @@ async def test_it_is_compared_beside_the_screen_while_an_incident_is_open(chosen
     assert seen.found == ()
     seen.look(None, lambda: traits)
     assert seen.found == () and seen.left_out == ()
+
+
+async def test_the_page_of_why_and_the_incident_screen_tell_of_it() -> None:
+    found = similar(traits_of(fold(outage("smsbower").entries)), EARLIER)
+    app = console("incident")
+    async with app.run_test(size=(110, 90)) as pilot:
+        await shown("incident")(pilot)
+        app.controller.session.seen_before.found = found
+        app.console_screen.seen_before = app.controller._seen_before()
+        await pilot.press("w")
+        await pilot.pause()
+        said = text_of(app)
+        assert "seen before" in said and "INC-1 (2026-11-23 13:42Z" in said
+        assert "what helped: provider.disable smsbower (worked: 31 % -> 4 %)" in said
+        assert "and 1 more: tab lists all" in said
+        drawn = IncidentScreen(app.controller.session, None, lambda: NOW, lambda *_: "")
+        drawn._size = app.size
+        lines = ["".join(text for text, _ in line) for line in drawn._seen_before(NOW, 110)]
+        assert lines[0].startswith(" seen before: INC-1 (2026-11-23 13:42Z, 7 d ago), SEV-1, lasted 7 min")
+        assert any(line.startswith("   very alike in ") for line in lines)

@@ -124,6 +124,7 @@ class ConsoleScreen(Screen[None]):
         self._alert_levels: dict[str, str] = {}
         self.layout_of_panes = PaneLayout(self, lambda: self.panes, self.alert_level)
         self.replay: str | None = None  # which incident, in a replay
+        self.seen_before: tuple[tuple[str, ...], ...] = ()  # the lines of each earlier incident like this one
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.row_wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
         self.marks: tuple[ChartMark, ...] = ()  # actions, for charts

@@ -106,12 +106,21 @@ class Controller:
         self.session.tick()
         self._say_skew()
         self.console.in_force = tuple(in_force.words(self.session, key_of("operation.undo")))
+        self.console.seen_before = self._seen_before()
         self.scenarios.find_fits()
         self._hint()
         self.console.steps = self._steps()
         self._mark()
         self.paper.tick()
         self.paint()
+
+    def _seen_before(self) -> tuple[tuple[str, ...], ...]:
+        if not (found := self.session.seen_before.found):
+            return ()
+        from ..incident.similar import lines_of  # nothing that the first paint waits for
+
+        now = self.clock()
+        return tuple(lines_of(one, now) for one in found)
 
     def _say_skew(self) -> None:
         """Say once that a clock is out; the incident's screen says it as long as it is."""

@@ -116,6 +116,7 @@ class WhyScreen(PageScreen[None]):
             scenario_key=key_of("why.scenario", WhyScreen),
             remedy_key=key_of("why.remedy", WhyScreen),
             in_force=console.in_force,
+            seen_before=console.seen_before,
             unexplained=console.monitor.unexplained,
             unfolded=self._unfolded or bool(self.filter),
         )

@@ -73,6 +73,7 @@ class WhyContext:
     scenario_key: str = "s"
     remedy_key: str = "r"
     in_force: Sequence[str] = ()
+    seen_before: Sequence[Sequence[str]] = ()  # of each earlier incident that is like this one: its lines
     unexplained: str = ""
     unfolded: bool = False
 
@@ -96,12 +97,22 @@ def sections(context: WhyContext) -> Iterator[Part]:
     yield "when it ends or begins", tuple(_runway(context))
     if named:
         yield of_level
+    yield "seen before", tuple(_seen_before(context))
     yield "it is not", tuple(_ruled_out(context))
     yield "not known", tuple(_unknown(context))
     yield (
         "changed here, and still in force",
         tuple(WhyItem(f"force {n}", "●", "warn", text, lead=(JOURNAL, "")) for n, text in enumerate(context.in_force)),
     )
+
+
+def _seen_before(context: WhyContext) -> Iterator[WhyItem]:
+    """The earlier incidents: what each was, by what it is alike, and what helped; of the most alike first."""
+    shown = context.seen_before if context.unfolded else context.seen_before[:1]
+    for n, (first, *more) in enumerate(shown):
+        yield WhyItem(f"seen {n}", "●", "note", first, "", (JOURNAL, ""))
+        yield from (WhyItem(f"seen {n} {m}", "·", "muted", line, inner=True) for m, line in enumerate(more))
+    yield from _folded("seen before", len(context.seen_before) - len(shown))
 
 
 # --- causes -----------------------------------------------------------------------------------------------------------
