@@ -7,6 +7,7 @@ started reads it for a few seconds, for that is what happens at 3 a.m.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -39,6 +40,7 @@ WORLD_S = 90.0  # one world, from its start to its end
 
 def play(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S, keep: str = "") -> Play:
     """`played`, in an event loop of its own: what a worker's process runs. `keep`: the folder for what was seen."""
+    logging.disable()  # what a source does not answer is meant here
     result, seen = asyncio.run(played(name, seed, offsets, live_s))
     if keep:
         kept.write(Path(keep), result, seen)
