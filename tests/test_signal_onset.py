@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 import sample_readings as sample
@@ -16,6 +17,7 @@ from nexconsole.settings import PostgresSettings, PrometheusSettings, Settings
 from nexconsole.signals.figure_memory import KEPT_S, FigureMemory, figure_memory, joined
 from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.onset_figures import ATTEMPTS, FAILURE_RATE, LEVELS, WATCHED, rules_of
+from nexconsole.signals.onset_histories import histories
 from nexconsole.signals.onset_signal import SIGNAL, onset_text, read
 from nexconsole.signals.outbox import SIGNAL as OUTBOX
 from nexconsole.signals.outbox import Outbox
@@ -206,6 +208,18 @@ async def test_counters_serve_where_no_rows_can_be_read():
     asked = len(prometheus.asked)
     await read(sources, SETTINGS, value)
     assert len(prometheus.asked) == asked, "not so soon again"
+
+
+async def test_the_latency_is_asked_for_once_as_a_whole_and_then_only_its_newest_part():
+    prometheus = FakePrometheus(market(time.time()))
+    sources, now = OnlyPrometheus(prometheus), time.time()
+    first = (await histories(sources, SETTINGS, now))["latency_p95_s", ""]
+    again = (await histories(sources, SETTINGS, now + 45))["latency_p95_s", ""]
+    spans = [end - start for expression, start, end, _ in prometheus.asked if "bucket" in expression]
+    assert spans[0] == 1800 and spans[1] <= 120
+    assert again.steps[-1].at > first.steps[-1].at and len({step.at for step in again.steps}) == len(again.steps)
+    gaps = {b.at - a.at for a, b in pairwise(again.steps)}
+    assert gaps == {15}
 
 
 async def test_a_day_of_counters_is_asked_for_where_the_finer_history_has_no_beginning():

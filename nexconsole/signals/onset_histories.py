@@ -29,7 +29,7 @@ MOST_PROVIDERS = 20  # the busiest are watched one by one
 SPAN_S = 3600.0
 COUNTERS_EVERY_S = 15.0
 WINDOWS_S = (30, 60, 120)  # of counters: as fine as the scrapes allow
-LATENCY_EVERY_S, LATENCY_STEP_S, LATENCY_WINDOW_S = 20.0, 15, 60
+LATENCY_EVERY_S, LATENCY_STEP_S, LATENCY_WINDOW_S, LATENCY_SPAN_S = 20.0, 15, 60, 1800.0
 RECORD_EVERY_S = 60.0
 RECORD_S = 6 * 3600.0
 DEEP_EVERY_S, DEEP_STEP_S, DEEP_S = 600.0, 300, 25 * 3600.0
@@ -161,15 +161,17 @@ async def _latency(sources: Sources, settings: Settings, memory: OnsetMemory, no
         return None
     if memory.due("latency", now, LATENCY_EVERY_S):
         end = now // LATENCY_STEP_S * LATENCY_STEP_S
+        kept = [step for step in memory.latency if end - LATENCY_SPAN_S <= step.at < end - LATENCY_WINDOW_S]
+        start = kept[-1].end + LATENCY_STEP_S if kept else end - LATENCY_SPAN_S  # the rest is known already
         expression = settings.prometheus.expressions.latency_p95.replace("{window}", f"{LATENCY_WINDOW_S}s")
-        answer = sources.prometheus.query_range(expression, end - SPAN_S, end, LATENCY_STEP_S)
-        series = await memory.tried("latency", answer)
+        series = await memory.tried("latency", sources.prometheus.query_range(expression, start, end, LATENCY_STEP_S))
         worst: dict[float, float] = {}
         for one in series or ():
             for at, value in one.points:
                 worst[at] = max(value, worst.get(at, 0.0))
-        # A value is of the minute before: its middle is when it was so.
-        memory.latency = [HistoryStep(at - LATENCY_STEP_S, worst[at], 1.0, LATENCY_STEP_S) for at in sorted(worst)]
+        if series is not None:
+            newest = [HistoryStep(at - LATENCY_STEP_S, worst[at], 1.0, LATENCY_STEP_S) for at in sorted(worst)]
+            memory.latency = [*kept, *newest]
     return FigureHistory(memory.latency, "prometheus") if len(memory.latency) >= LEAST_POINTS else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..text.units import between, count, duration, money, percent
 from .level_fall import falls
 from .runway import Ceiling
-from .runway_estimate import Point, Spending, TimeLeft, pace, reaches, used_up
+from .runway_estimate import STEADY_WINDOWS_S, Point, Spending, TimeLeft, pace, reaches, used_up
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -142,13 +142,18 @@ def balances(
         age_s = max(0.0, (now - one.synced_at).total_seconds())
         spends = spending.get(one.name.casefold())
         found = used_up(one.balance, age_s, spends) if spends is not None else None
-        if found is None and spends is None:
-            falling = pace(points(one.name), now.timestamp(), up=False, least=0.01, stale_s=SELDOM_S)
-            found = reaches(one.balance, 0.0, falling) if falling is not None else None
+        if found is None:
+            found = _falls(one.balance, points(one.name), now)
         if found is not None:
             yield _dated(name, figures, f"{money(one.balance)} left, used up", found, now)
         else:
             yield Ceiling(name=name, now=one.balance, limit=0.0, text=f"{money(one.balance)} left, {_lasts(spends)}")
+
+
+def _falls(balance: float, points: Sequence[Point], now: datetime) -> TimeLeft | None:
+    """By how the balance itself fell, as NexNum asked for it."""
+    falling = pace(points, now.timestamp(), up=False, least=0.01, stale_s=SELDOM_S, windows_s=STEADY_WINDOWS_S)
+    return reaches(balance, 0.0, falling) if falling is not None else None
 
 
 def _lasts(spends: Spending | None) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 Point = tuple[float, float]  # epoch seconds, value
 
 WINDOWS_S = (180.0, 600.0, 1800.0, 3600.0)  # the shortest in which the figure plainly moves tells the present pace
+STEADY_WINDOWS_S = WINDOWS_S[1:]  # of what customers' demand moves: a few minutes of it are chance
 LEAST_POINTS = 6
 LEAST_SPAN_S = 90.0
 MOST_POINTS = 48  # more are put together: the number of slopes grows with the square
@@ -71,10 +72,18 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
     return [(median(at for at, _ in group), median(value for _, value in group)) for group in groups]
 
 
-def pace(points: Sequence[Point], now: float, *, up: bool, least: float, stale_s: float = STALE_S) -> Slope | None:
+def pace(
+    points: Sequence[Point],
+    now: float,
+    *,
+    up: bool,
+    least: float,
+    stale_s: float = STALE_S,
+    windows_s: Sequence[float] = WINDOWS_S,
+) -> Slope | None:
     """The present pace of a figure that plainly rises (or, not `up`, falls), by `least` at least over the window."""
     sign = 1.0 if up else -1.0
-    for window_s in WINDOWS_S:
+    for window_s in windows_s:
         found = slope(points, now, window_s, stale_s)
         if found is None:
             continue
