@@ -125,6 +125,7 @@ def held_back_5(draws: random.Random) -> DrillScenario:
         title="Purchases get slower, and events fail",
         expect=f"{name} is slow; and somebody writes events that nobody can process.",
         truth=(f"provider-slow {name}", "outbox-poison"),
+        partly=(f"provider-unreachable {name}",),
         group=GROUP,
         held_back=True,
         purchases_per_s=busy(draws),

@@ -104,6 +104,7 @@ class DrillWorld:
             from .prometheus.server import PrometheusServer
 
             self.prometheus = PrometheusServer(self.market.samples, Expressions())
+        self._set_up_at = datetime.now(UTC)  # what faults restart from here on is news
         self._begin_instruction()
         await self._start_prometheus()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
@@ -261,7 +262,7 @@ class DrillWorld:
         further: dict[str, dict[str, str | float]] = {
             "search": {"url": self.search.url},
             "integrity": {"redis_keeps": False},  # it is started empty, and meant so
-            "changes": {"set_up_at": datetime.now(UTC).isoformat()},  # that its servers were started is no change
+            "changes": {"set_up_at": self._set_up_at.isoformat()},  # that its servers were started is no change
         }
         tables |= {name: keys for name, keys in further.items() if name in Settings.__struct_fields__}
         if self.era == "old":

@@ -40,6 +40,7 @@ def database_restarted(draws: random.Random) -> DrillScenario:
         title="PostgreSQL was away for half a minute, and is back",
         expect="Purchases broke off all at once, and go on since; the server has run for minutes only.",
         truth=("database-restarted",),
+        partly=("database-down",),
         group="servers",
         purchases_per_s=busy(draws),
         faults=(StagedFault(kind="database-restarted", causes=(cause,)),),
@@ -53,6 +54,7 @@ def database_read_only(draws: random.Random) -> DrillScenario:
         title="After a failover the database's address leads to a replica: nothing can be written",
         expect="Every purchase ends with 500 and leaves no row; PostgreSQL answers, and is in recovery.",
         truth=("database-read-only",),
+        partly=("database-restarted",),
         group="servers",
         purchases_per_s=busy(draws),
         faults=(StagedFault(kind="database-read-only", causes=(cause,)),),
@@ -104,7 +106,7 @@ def redis_emptied(draws: random.Random) -> DrillScenario:
 
 def pods_crash(draws: random.Random) -> DrillScenario:
     oom = draws.random() < 0.6
-    cause = CrashingPods(begins_s=ago(draws, 4, 9), after_s=round(draws.uniform(25, 60), 1), oom=oom)
+    cause = CrashingPods(begins_s=ago(draws, 4, 9), after_s=round(draws.uniform(12, 28), 1), oom=oom)
     return DrillScenario(
         name="pods-crash",
         title="Containers end soon after their start, again and again",
@@ -146,6 +148,7 @@ def bad_config(draws: random.Random) -> DrillScenario:
         title="Since a change of the configuration, and a restart, purchases fail",
         expect="The image is as it was; a ConfigMap or a Secret changed, and the pods are younger than that change.",
         truth=("bad-config",),
+        partly=("egress-down",) if cause.breaks == "egress" else (),
         group="cluster",
         purchases_per_s=busy(draws),
         faults=(StagedFault(kind="bad-config", causes=(cause,), shows_after_s=10.0),),

@@ -69,6 +69,7 @@ def slow_provider(draws: random.Random) -> DrillScenario:
         title="A provider gets slower and slower, until its answers time out",
         expect=f"The latency at {name} climbs and nothing fails; then purchases there time out and circuits open.",
         truth=(f"provider-slow {name}",),
+        partly=(f"provider-unreachable {name}",),
         group=GROUP,
         purchases_per_s=busy(draws),
         weights=loaded(draws, name),
