@@ -157,4 +157,4 @@ def lying_rule(cause: LyingAlert) -> AlertingRule:
     """It asks for something that always is."""
     from .prometheus.alerting import AlertingRule
 
-    return AlertingRule(cause.alert, "nexnum_lifecycle_circuit_state >= 0", 0, cause.severity, cause.summary)
+    return AlertingRule(cause.alert, "sum(nexnum_lifecycle_circuit_state) >= 0", 0, cause.severity, cause.summary)

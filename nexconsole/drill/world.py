@@ -104,9 +104,9 @@ class DrillWorld:
             from .prometheus.server import PrometheusServer
 
             self.prometheus = PrometheusServer(self.market.samples, Expressions())
+        await self._start_prometheus()
         self._set_up_at = datetime.now(UTC)  # what faults restart from here on is news
         self._begin_instruction()
-        await self._start_prometheus()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
 
     def _play(self, progress: Callable[[str], None]) -> Market:

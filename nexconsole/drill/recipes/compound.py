@@ -6,7 +6,6 @@ import random
 
 from ..cluster_causes import ChangedConfig
 from ..scenario_model import DrillScenario
-from ..server_kinds import REDIS_SECRET, WRONG_URL
 from ..staged_causes import FillingMemory, Kill, Stop, UpstreamAnswer, UpstreamFault
 from .drawing import Recipe, ago, busy, loaded, provider
 from .faults_drawn import (
@@ -152,10 +151,10 @@ def secret_of_before(draws: random.Random) -> DrillScenario:
     restarts = round(-begins_s - draws.uniform(180, 420), 1)
     cause = ChangedConfig(
         begins_s=begins_s,
-        key=REDIS_SECRET,
-        value=WRONG_URL,
+        key="PROXY_URL",
+        value="http://proxy.retired:3128",
         secret=True,
-        breaks="redis",
+        breaks="egress",
         restarts_after_s=(restarts, restarts + round(draws.uniform(20, 60), 1)),
     )
     return DrillScenario(
