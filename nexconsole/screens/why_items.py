@@ -328,7 +328,8 @@ def _runway(context: WhyContext) -> Iterator[WhyItem]:
         yield WhyItem(
             f"ceiling {ceiling.name}", "●" if ink == "warn" else "·", ink, words, "", (PANE, "runway"), False, basis
         )
-    yield from _folded("ceilings", len(value.ceilings) - len(shown))
+    if shown:  # a heading with nothing but what is folded says nothing
+        yield from _folded("ceilings", len(value.ceilings) - len(shown))
 
 
 def _basis(signal: str, context: WhyContext) -> str:
