@@ -72,6 +72,17 @@ async def test_a_line_of_evidence_leads_to_the_pane_of_its_reading() -> None:
         assert app.console_screen.maximized_pane.face.SIGNAL == "circuits"
 
 
+async def test_what_no_pane_draws_leads_nowhere_and_says_so() -> None:
+    app = caused(causes.ONE)
+    async with app.run_test(size=(110, 40)) as pilot:
+        await shown("caused", "w")(pilot)
+        app.screen.narrow("83 of 100 in use")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, WhyScreen)
+        assert "runway has no pane: what is known of it stands here" in text_of(app)
+
+
 async def test_what_is_not_known_is_said_first_and_leads_to_the_look_that_tells_most() -> None:
     app = caused(causes.UNKNOWN)
     async with app.run_test(size=(100, 40)) as pilot:

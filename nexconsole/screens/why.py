@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
+from ..causes.change_wording import CHANGES
 from ..panes.registry import drawn_in
 from ..severity import SOURCES
 from ..text.units import several
@@ -179,6 +180,8 @@ class WhyScreen(PageScreen[None]):
         kind, of = item.lead
         if kind in (SCENARIO, REMEDY):
             self._help(kind)
+        elif kind == PANE and of not in (SOURCES, CHANGES) and pane_of(of, self._panes) is None:
+            self.say(f"{of} has no pane: what is known of it stands here")
         else:
             links = self._links
             go: Mapping[str, Callable[[], None]] = {
