@@ -19,7 +19,7 @@ from nexconsole.model import utc_now
 from nexconsole.settings import Settings
 from nexconsole.signals.change import Change, ChangeKind
 from nexconsole.signals.changes_cluster import ClusterTrail
-from nexconsole.signals.changes_pods import configured, restarts
+from nexconsole.signals.changes_pods import configured, crash_loops, restarts
 from nexconsole.signals.changes_rollouts import releases, replicas, rescales, revisions
 from nexconsole.sources.resources import PodResource, ReplicaSet
 from nexconsole.sources.stamped import NamespaceEvent, StampedAutoscaler, StampedDeployment, StampedMetadata
@@ -171,6 +171,16 @@ def test_a_configmap_is_changed_when_its_content_was_written_and_not_when_a_labe
     assert (secret.before, secret.after, secret.within_s) == ("version 8", "version 9", 6.0)
     [born] = changes(configured(ChangeKind.SECRET, "nexnum-secrets", metadata("9"), "9", looked, NOW))
     assert born.text == "the Secret nexnum-secrets was created"  # long ago: the log forgets it
+
+
+def test_a_crash_loop_began_when_the_kubelet_first_backed_off() -> None:
+    pod = msgspec.convert({"metadata": {"name": "p", "uid": "p"}}, PodResource)
+    told = msgspec.structs.replace(
+        event("BackOff", "Back-off restarting failed container nexnum-app in pod p", 1, "p"),
+        first_timestamp=NOW - timedelta(minutes=9),
+    )
+    [loop] = changes(crash_loops([pod], [told, event("BackOff", "Back-off pulling image", 2, "p")]))
+    assert loop.at == NOW - timedelta(minutes=9) and loop.text.startswith("p: a container began to be restarted")
 
 
 # --- on the drill's cluster ---

@@ -246,6 +246,9 @@ def test_alerts_begin_and_end_and_rules_are_loaded_anew() -> None:
     trail.compare([alert("A"), alert("B")], NOW)
     trail.compare([alert("B")], LATER)
     assert texts(trail) == ["the alert A began", "the alert B began", "the alert A ended"]
+    several = AlertsTrail()
+    several.compare([alert("A"), alert("A")], NOW)
+    assert texts(several) == ["the alert A began"]
     trail = AlertsTrail()
     trail.server({"started": LONG_AGO, "loaded": minutes(3)}, minutes(60), NOW)
     assert texts(trail) == ["Prometheus loaded its settings and rules anew"]

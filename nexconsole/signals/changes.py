@@ -209,7 +209,7 @@ def _set_against(view: View[ChangeLog], kind: ChangeKind, what: str, within_s: f
         return NO_ONSET
     came = before_onset(view.value, onset, kind, within_s, target)
     nearest = _nearest(view.value, onset, kind, target)
-    if nearest is not None and (came or onset.at is not None):
+    if nearest is not None and came is not None:
         return ProbeResult(text=f"{in_words(nearest)}: {against(nearest, onset)}", value=came)
     if came is None:
         why = "when it began is not known" if onset.at is None else f"{_one(what)} can't be told so far back"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ MOST = 100
 @dataclass
 class AlertsTrail(Trail):
     looked_at: datetime | None = None
-    firing: dict[str, str] = field(default_factory=dict)  # the alert's name by its labels
+    firing: frozenset[str] = frozenset()  # their names
     runtime_at: datetime | None = None
 
     async def look(self, sources: Sources, settings: Settings, now: datetime) -> None:
@@ -46,18 +46,21 @@ class AlertsTrail(Trail):
             self.compare([alert for alert in alerts if alert.state == "firing"], now)
 
     def compare(self, firing: Iterable[ActiveAlert], now: datetime) -> None:
-        alerts = {_key(alert): alert for alert in list(firing)[:MOST]}
-        for key, alert in alerts.items():
-            if key not in self.firing:
-                at = alert.since or now
-                name = clean(alert.labels.get("alertname", ""), 120)
-                self._note(f"{key} {at.isoformat()}", name, at, f"the alert {name} began", "quiet", "firing", 0.0)
-        for key, name in self.firing.items():
-            if key not in alerts:
+        """An alert that fires for several series is one, as old as the oldest of them."""
+        alerts: dict[str, datetime] = {}
+        for alert in firing:
+            name, since = clean(alert.labels.get("alertname", ""), 120), alert.since or now
+            if name in alerts or len(alerts) < MOST:
+                alerts[name] = min(since, alerts.get(name, since))
+        for name, at in alerts.items():
+            if name not in self.firing:
+                self._note(f"{name} {at.isoformat()}", name, at, f"the alert {name} began", "quiet", "firing", 0.0)
+        for name in self.firing:
+            if name not in alerts:
                 at, within_s = between(self.looked_at, now)
                 text = f"the alert {name} ended"
-                self._note(f"{key} ended {at.isoformat()}", name, at, text, "firing", "quiet", within_s)
-        self.firing = {key: clean(alert.labels.get("alertname", ""), 120) for key, alert in alerts.items()}
+                self._note(f"{name} ended {at.isoformat()}", name, at, text, "firing", "quiet", within_s)
+        self.firing = frozenset(alerts)
         self.looked_at = now
 
     def server(self, runtime: Mapping[str, datetime], set_up_at: datetime | None, now: datetime) -> None:
@@ -86,7 +89,3 @@ class AlertsTrail(Trail):
             source=SOURCE,
         )
         self.note(key, change)
-
-
-def _key(alert: ActiveAlert) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(alert.labels.items()))[:400]

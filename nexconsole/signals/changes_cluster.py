@@ -122,6 +122,7 @@ class ClusterTrail(Trail):
             for stale in [each for each in self.found if each.rpartition(" ")[0] == container and each != first]:
                 self.drop(stale)
             self.note(key, change)
+        self.take(changes_pods.crash_loops(pods.own, events))
         uids = {pod.metadata.uid for pod in (*pods.own, *pods.others)}
         self.first_restarts = {key: kept for key, kept in self.first_restarts.items() if key.split(" ")[1] in uids}
         evicted = {pod.metadata.uid for pod in pods.others if pod.status.reason == "Evicted"}

@@ -16,6 +16,7 @@ EVICTIONS = ("Evicted", "Preempted", "TaintManagerEviction", "EvictedByVPA", "Pr
 CONTENT = ("data", "binaryData", "stringData", "immutable")
 KILL_S = 120.0  # a probe's failure is told at most so long before the container has ended
 CREATION_S = 3.0
+BACK_OFF_S = 10.0  # the first restarts come so close before it
 
 
 def restarts(pods: Sequence[PodResource], events: Sequence[NamespaceEvent]) -> Found:
@@ -43,6 +44,28 @@ def restarts(pods: Sequence[PodResource], events: Sequence[NamespaceEvent]) -> F
                 source=SOURCE,
             )
             yield f"restart {pod.metadata.uid} {container} {status.restart_count}", change
+
+
+def crash_loops(pods: Sequence[PodResource], events: Sequence[NamespaceEvent]) -> Found:
+    """Since when a pod's container is restarted again and again, by the kubelet's own word; restarts alone tell only of
+    the last one."""
+    names = {pod.metadata.uid: clean(pod.metadata.name, 100) for pod in pods}
+    for event in events:
+        name = names.get(event.involved_object.uid)
+        if event.reason != "BackOff" or "restarting" not in event.message or name is None:
+            continue
+        if (at := event.first_timestamp) is not None:
+            change = Change(
+                at=at,
+                kind=ChangeKind.RESTART,
+                subject=f"pod {name}",
+                target=name,
+                text=f"{name}: a container began to be restarted again and again",
+                who="kubelet",
+                within_s=BACK_OFF_S,
+                source=SOURCE,
+            )
+            yield f"loop {event.involved_object.uid}", change
 
 
 def restarts_known_from(pods: Sequence[PodResource]) -> datetime | None:

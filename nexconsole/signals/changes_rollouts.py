@@ -56,7 +56,8 @@ def releases(deployment: StampedDeployment, sets: Sequence[ReplicaSet], pods: Se
         at = revision.replica_set.metadata.creation_timestamp if revision.first else None
         within_s, who = 0.0, ""
         if newest:
-            writer = _template_writer(deployment, at)
+            same = before is not None and images_of(before.replica_set) == images_of(revision.replica_set)
+            writer = _template_writer(deployment, at, ("metadata",) if same else ())
             if not revision.first:
                 at, within_s, writer = _renewed(deployment, revision.replica_set, pods)
             who = clean(writer.manager, 60) if writer is not None else ""
@@ -110,11 +111,16 @@ def _restarted(before: ReplicaSet, after: ReplicaSet) -> bool:
     return stamp(after) is not None and stamp(before) != stamp(after)
 
 
-def _template_writer(deployment: StampedDeployment, at: datetime | None) -> ManagedFields | None:
-    """Who wrote the template about then."""
+def _template_writer(deployment: StampedDeployment, at: datetime | None, part: tuple[str, ...]) -> ManagedFields | None:
+    """Who wrote the template about then: this part of it, or its image where none is named."""
+
+    def closeness(each: ManagedFields) -> tuple[bool, datetime]:
+        wrote = each.owns("spec", "template", *part) if part else each.owns_image()
+        return wrote, each.time or datetime.min
+
     writers = deployment.metadata.writers("spec", "template")
     near = [each for each in writers if at is not None and each.time is not None and _close(each.time, at)]
-    return max(near, key=lambda each: (each.owns_image(), each.time or datetime.min), default=None)
+    return max(near, key=closeness, default=None)
 
 
 def _renewed(

@@ -19,7 +19,7 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 MOST_EVENTS = 500
 # What happens all the time, or is told by the pods themselves.
 NO_NEWS = (
-    *("Pulled", "Pulling", "Created", "Started", "Scheduled", "BackOff", "Unhealthy"),
+    *("Pulled", "Pulling", "Created", "Started", "Scheduled", "Unhealthy"),
     *("SuccessfulCreate", "SuccessfulDelete"),
 )
 
