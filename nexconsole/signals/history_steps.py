@@ -33,22 +33,20 @@ def sound(points: Iterable[HistoryStep], now: float, *, counts: bool) -> list[Hi
     """In order, each moment once, up to `now`. What can't be is left out: NaN, a counter that ran backwards, more
     failures than purchases are made as many."""
     kept: dict[float, HistoryStep] = {}
-    for point in points:
-        step = HistoryStep(*point)
-        if not all(map(math.isfinite, step)) or step.at > now or step.of < 0 or step.length < 0:
+    for step in points:
+        at, amount, of, length = step
+        if not math.isfinite(at + amount + of + length) or at > now or of < 0 or length < 0:
             continue
-        if counts and (step.amount < 0 or (step.of == 0 and step.amount > 0)):
-            continue
-        if counts and step.of == 0:
-            continue
-        kept[step.at] = step
+        if not counts or (amount >= 0 and of > 0):
+            kept[at] = step
     return [kept[at] for at in sorted(kept)]
 
 
 def coarsened(steps: Sequence[HistoryStep], now: float, level: bool) -> tuple[list[HistoryStep], list[HistoryStep]]:
     """The last hours in at most about `MOST_STEPS` steps, the newest as fine as they were; and those of other days at
     this time of the day."""
-    days = [step for step in steps if _same_hour(now - step.at)]
+    long = bool(steps) and now - steps[0].at > DAY_S - SAME_HOUR_S
+    days = [step for step in steps if _same_hour(now - step.at)] if long else []
     recent = [step for step in steps if now - step.at <= LONGEST_S]
     fine = [step for step in recent if now - step.at <= FINE_S][-MOST_STEPS // 2 :]
     old = recent[: len(recent) - len(fine)]
@@ -67,10 +65,13 @@ def _merged(steps: Sequence[HistoryStep], length: float, level: bool) -> list[Hi
     """Steps of at least this length; a gap is not bridged."""
     merged: list[HistoryStep] = []
     group: list[HistoryStep] = []
+    until = 0.0
     for step in steps:
-        if group and step.end - group[0].at > length:
+        if group and step.at + step.length > until:
             merged.append(_one(group, level))
             group = []
+        if not group:
+            until = step.at + length
         group.append(step)
     return [*merged, _one(group, level)] if group else merged
 
