@@ -20,7 +20,8 @@ def hurt(value: Customers) -> str:
         for number, word in ((value.failing, "failing"), (value.refused, "refused"), (value.waiting, "waiting"))
         if number
     ]
-    rate = [f"{count(value.failing_per_min)} purchases a minute fail"] if value.failing_per_min else []
+    per_min = value.failing_per_min or 0.0
+    rate = [f"{count(per_min) if per_min >= 10 else f'{per_min:.1f}'} purchases a minute fail"] if per_min else []
     rate += [f"{money(value.money_per_min)} $ a minute"] if value.money_per_min else []
     holds = [f"{several(value.holds, 'hold')} open"] if value.holds else []
     held = f", {money(value.held)} $" if value.holds and value.held else ""
