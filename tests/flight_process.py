@@ -14,12 +14,13 @@ from recordings import outbox
 from nexconsole.errors import JournalError
 from nexconsole.recording.flight_recorder import FlightRecorder
 
+ORIGIN = datetime(2026, 11, 1, tzinfo=UTC)  # of all processes' clocks
+
 
 def record(file: Path) -> None:
     """The clock runs a hundred times as fast as it should, so that stretches begin and are dropped meanwhile."""
-    begun = datetime.now(UTC)
     recorder = FlightRecorder(
-        settings(file, hours=0.5, every_s=1.0), print, lambda: begun + 100 * (datetime.now(UTC) - begun)
+        settings(file, hours=0.5, every_s=1.0), print, lambda: ORIGIN + 100 * (datetime.now(UTC) - ORIGIN)
     )
     said, number = False, 0
     while True:

@@ -19,15 +19,20 @@ from recordings import at, outbox
 
 from nexconsole import settings as settings_module
 from nexconsole import status
+from nexconsole.causes import published
+from nexconsole.causes.model import Evidence, Side
 from nexconsole.cli import status as status_command
 from nexconsole.cli.main import run
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.journal import open_journal
+from nexconsole.model import State
 from nexconsole.recording import past
 from nexconsole.recording.recorder import Recorder
 from nexconsole.recording.recording_file import RecordingFile
 from nexconsole.recording.replay import open_replay
 from nexconsole.settings import Settings
+from nexconsole.signals.onset import ONSET
+from nexconsole.signals.probe import ProbeAnswer
 from nexconsole.sources.flight_record import FlightRecordSource, RecordState
 
 NOW = datetime(2026, 11, 30, 6, 58, 20, tzinfo=UTC)
@@ -216,3 +221,11 @@ async def test_status_has_the_state_of_the_record(record: Path) -> None:
     broken = record.with_name("y.record")
     broken.mkdir()
     assert "is a folder" in ((await FlightRecordSource(broken).state()).error or "")
+
+
+def test_a_probe_that_names_its_signal_by_its_key_is_published_as_text() -> None:
+    answer = ProbeAnswer(
+        probe="onset.is failure_rate", text="since 14:03", value=True, signal=ONSET, state=State.FRESH, age_s=1.0
+    )
+    line = published._line(Evidence(side=Side.FOR, title="it fails", text="it fails", holds=True, answers=(answer,)))
+    assert json.loads(msgspec.json.encode(line))["readings"][0]["signal"] == "onset"

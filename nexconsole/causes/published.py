@@ -94,7 +94,7 @@ def remedy_words(candidate: Candidate) -> str:
 
 def _line(evidence: Evidence) -> EvidenceLine:
     readings = tuple(
-        EvidenceReading(probe=each.probe, text=each.text, signal=each.signal, state=each.state, age_s=each.age_s)
+        EvidenceReading(probe=each.probe, text=each.text, signal=str(each.signal), state=each.state, age_s=each.age_s)
         for each in evidence.answers
     )
     return EvidenceLine(side=evidence.side, text=evidence.text, holds=evidence.holds, readings=readings)

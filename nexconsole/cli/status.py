@@ -11,7 +11,7 @@ from contextlib import closing
 
 from .. import status
 from ..causes.wording import named_words
-from ..errors import JournalError, NexConsoleError, SettingsError
+from ..errors import NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
 from ..model import utc_now
@@ -111,12 +111,10 @@ async def _past(options: Namespace, settings: Settings) -> int:
     at = time_of(options.at, now)
     with closing(open_flight_record(settings)) as recording:
         readings = readings_at(recording, at)
-        problems = tuple(recording.problems)
     monitor = Monitor(settings, clock=lambda: at, readings=readings)
     monitor.judge()
     await know_causes(monitor, settings)
-    if monitor.severity is None:
-        raise JournalError(f"what was recorded at {moment(at)} can't be read: {'; '.join(problems)}")
+    assert monitor.severity is not None  # there are readings
     found = status.past_status(readings, monitor.severity, at, monitor.explanation, now)
     print(_whole(found, settings, options.format), end="")
     return found.exit_code

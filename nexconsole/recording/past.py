@@ -56,7 +56,11 @@ def readings_at(recording: RecordingFile, at: datetime) -> dict[str, Reading]:
     """Raises JournalError where nothing was recorded then: with from when to when, or the nearest times that were."""
     if not recording.recorded(at):
         raise JournalError(f"nothing was recorded at {moment(at)}: {_near(recording, at)}")
-    return recording.at(at)
+    found = recording.at(at)
+    if not found:
+        why = "; ".join(recording.problems) or "a console had just begun, and no signal was read yet"
+        raise JournalError(f"nothing is known of {moment(at)}: {why}")
+    return found
 
 
 def replay_at(settings: Settings, at: datetime) -> Replay:
