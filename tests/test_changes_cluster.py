@@ -239,6 +239,10 @@ async def test_each_change_is_seen_with_who_made_it(watching: Watching) -> None:
     assert restart.target == name and "OOMKilled" in restart.text
     hands.set_bounds(1, 4)
     assert (await watching.sees(ChangeKind.AUTOSCALER)).after == "1 to 4"
+    watching.small.cluster.remove_autoscaler()
+    await watching.look()
+    gone = [each for each in await watching.look() if each.before == "1 to 4"]
+    assert [each.text for each in gone] == ["the autoscaler is gone: nothing sets the number of pods any more"]
 
 
 async def test_what_is_denied_is_not_read_and_says_which_right_is_missing(watching: Watching) -> None:

@@ -111,6 +111,9 @@ class ClusterTrail(Trail):
         if autoscaler is not None:
             self.take(changes_rollouts.bounds(autoscaler, self.bounds, self.looked_at, now))
             self.bounds = (autoscaler.spec.min_replicas, autoscaler.spec.max_replicas)
+        elif self.bounds is not None and not any(note.startswith("the autoscaler: ") for note in self.notes):
+            self.take([changes_rollouts.removed(self.bounds, self.looked_at, now)])
+            self.bounds = None
 
     def _pods(
         self, pods: LabelledPods, events: tuple[NamespaceEvent, ...], deployment: StampedDeployment, now: datetime

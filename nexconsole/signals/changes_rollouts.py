@@ -299,3 +299,18 @@ def bounds(
             source=SOURCE,
         ),
     )
+
+
+def removed(last: tuple[int, int], looked_at: datetime | None, now: datetime) -> tuple[str, Change]:
+    """The autoscaler that was there at the last look: nobody keeps the number of pods any more."""
+    at, within_s = between(looked_at, now)
+    return f"autoscaler gone {at.isoformat()}", Change(
+        at=at,
+        kind=ChangeKind.AUTOSCALER,
+        subject="autoscaler",
+        target="autoscaler",
+        text="the autoscaler is gone: nothing sets the number of pods any more",
+        before=f"{last[0]} to {last[1]}",
+        within_s=within_s,
+        source=SOURCE,
+    )
