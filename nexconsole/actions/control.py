@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import SourceError
 from ..signals.funnel_parts import by_pod
@@ -68,7 +68,7 @@ async def other_pods(context: Context, names: Collection[str]) -> dict[str, Any]
 
 
 def as_the_others(
-    verdict: Verdict, then: object, now: Rate | None, context: Context, what: str = "provider"
+    verdict: Verdict, then: object, now: Rate | None, context: Context, what: Literal["provider", "pod"] = "provider"
 ) -> Verdict:
     """A verdict that something worked at one provider (or on one pod: `what`), held against all others, before (`then`,
     plain data) and `now`.
@@ -80,7 +80,8 @@ def as_the_others(
         return verdict
     others, now = failure_rate_change.comparable(others, now)
     where = "on" if what == "pod" else "at"
-    said = f"{where} the other {what}s {others} failed before, {now} since"
+    rest = {"pod": "on the other pods", "provider": "at the other providers"}[what]
+    said = f"{rest} {others} failed before, {now} since"
     if _healed(others, now, context):
         return Verdict(state="recovered", because=f"{verdict.because}; {said}: it recovered as the others did")
     few = context.settings.transactions.few
