@@ -34,6 +34,8 @@ def reached(ceiling: Ceiling, now: datetime) -> tuple[str, str]:
         return f"{ceiling.name}: {ceiling.text}", "muted"
     first, last = ceiling.earliest or ceiling.latest, ceiling.latest or ceiling.earliest
     assert first is not None and last is not None
+    if last <= now:
+        return f"{ceiling.name}: {ceiling.text}", "text" if ceiling.good else "warn"
     begin, end = time_of(first, now), time_of(last, now)
     when = f"at about {begin}" if begin == end else f"between {begin} and {end}"
     what = "done" if ceiling.good else "reached"
