@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .search import SearchServer
     from .staged_causes import FillingMemory, SlowDatabase
 
+SETTLED_S = 1.5  # so long after the world was set up a restart is news beyond doubt, whatever the clocks' difference
 ROOM = 24 * 2**20  # bytes that a filling Redis has left at first
 JUNK = 64 * 1024  # bytes of each key that fills it
 REPORT = (
@@ -43,6 +44,8 @@ class Bounce:
         self.over = False
 
     async def begin(self) -> None:
+        if self._drill_clock.now() >= self._back_s:
+            await asyncio.sleep(SETTLED_S)
         await self._server.stop()
         self._down = True
         await self.look()
