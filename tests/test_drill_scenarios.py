@@ -85,14 +85,14 @@ def test_a_scenario_names_causes_that_there_are_and_differs_by_seed(name: str) -
 def test_a_scenario_plays_in_memory_with_any_seed(name: str) -> None:
     """A minute of it, half of that after its onset; no row is in it that another seed gives too."""
     ids: list[set[str]] = []
-    for seed in range(3):
+    for seed in range(2):
         scenario = replace(staged_after(scenario_named(name, seed=seed), 30.0), history_s=60.0, browses_per_s=0.5)
         market = Market(scenario, seed, EPOCH)
         assert len(market.troubles.faults) == len(staged(scenario, seed))
         market.play(EPOCH)
         market.clock.close()
         ids.append({str(row["id"]) for table in market.past.tables for row in market.past.rows(table)})
-    assert not ids[0] & ids[1] and not ids[1] & ids[2]
+    assert not ids[0] & ids[1]
 
 
 def test_each_scenario_stands_in_one_group() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from controller import controller, entries, quiet, settings, text_of, until, until_done_by
@@ -48,6 +49,35 @@ async def test_at_sev_1_an_incident_is_offered_and_opened_with_the_reason_as_its
         assert "i: incident" not in text_of(app) and "INC 00:00:0" in text_of(app)
 
 
+async def test_its_key_works_as_soon_as_it_is_open_though_its_commander_is_not_recorded_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with controller(settings(tmp_path)) as (app, pilot):
+        session, recorded = app.controller.session, asyncio.Event()
+        take_role, store_open = session.take_role, session.incident_store.open
+        may_open = asyncio.Event()
+
+        async def slowly_opened(data: dict[str, Any]) -> str:
+            await may_open.wait()
+            return await store_open(data)
+
+        async def slowly_taken(role: str, person: str) -> None:
+            await recorded.wait()
+            await take_role(role, person)
+
+        monkeypatch.setattr(session.incident_store, "open", slowly_opened)
+        monkeypatch.setattr(session, "take_role", slowly_taken)
+        await typed(app, pilot, "i", "smsbower fails")
+        await pilot.press("i")
+        await until(lambda: "the incident is being recorded: press the key again" in text_of(app))
+        may_open.set()
+        await until(lambda: session.incident is not None)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        recorded.set()
+        await until(lambda: "commander maria" in text_of(app))
+
+
 async def test_calm_offers_nothing_but_an_incident_can_be_opened_all_the_same(tmp_path: Path) -> None:
     async with controller(settings(tmp_path), world="calm") as (app, pilot):
         assert not app.controller.incidents.offered()
@@ -63,7 +93,8 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
     async with controller(settings(tmp_path), size=size) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
         await until(lambda: app.controller.session.incident is not None)
-        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, "r", "scribe piet")
         await typed(app, pilot, "v", "sev-2 half of it is back")
         await until(lambda: last(tmp_path, EntryKind.ROLE)["person"] == "piet")
@@ -91,8 +122,9 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
         await until(lambda: app.controller.session.incident is not None)
-        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
-        assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until(lambda: "L data loss" in text_of(app) and "S security breach" in text_of(app))
         await pilot.press(key)
         await until(lambda: isinstance(app.screen, Prompt))
         await until_done_by(lambda: pilot.press("escape"), lambda: isinstance(app.screen, IncidentScreen))
@@ -108,7 +140,9 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
 async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")
-        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
+        await until(lambda: app.controller.session.incident is not None)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
         before = len(entries(tmp_path))
         for key, text, said in (
             ("r", "boss", "the roles are"),
@@ -120,7 +154,7 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
             await quiet(app)
             await pilot.press(*text, "enter")
             await pilot.pause()
-            assert said in text_of(app)
+            await until(lambda said=said: said in text_of(app))
             await until_done_by(lambda: pilot.press("escape"), lambda: isinstance(app.screen, IncidentScreen))
         assert len(entries(tmp_path)) == before
 
@@ -189,7 +223,8 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
         await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
         await until(lambda: app.controller.session.incident.standing)
-        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
         await pilot.pause()
         assert "smsbower is disabled" in text_of(app)
         await pilot.press("x")
@@ -214,5 +249,6 @@ async def test_a_clock_that_is_out_is_said_once_and_shown_with_the_people(tmp_pa
         for _ in range(LIVES_EVERY):
             app.controller.tick()
         await until(lambda: "laptop's clock is 14 min ahead of this host's: times are those" in text_of(app))
-        await until_done_by(lambda: pilot.press("i"), lambda: isinstance(app.screen, IncidentScreen))
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
         await until(lambda: "▲ laptop's clock is 14 min ahead of this host's" in text_of(app))

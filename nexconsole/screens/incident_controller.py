@@ -41,6 +41,7 @@ class IncidentController:
         self._open_page, self.hand_over = open_page, hand_over
         self._dialogs, self._app, self._session = dialogs, dialogs.app, session
         self._clock, self._step_words = clock, step_words
+        self._opening = False  # whether an incident is being recorded that was asked for here
         self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
 
     def offered(self) -> bool:
@@ -50,11 +51,10 @@ class IncidentController:
 
     def show(self) -> None:
         """Open the incident's screen; where there is no incident, ask for a title and open one."""
-        self._dialogs.once(self._show())
-
-    async def _show(self) -> None:
         if self._session.incident_store.current is None:
-            await self._open()
+            if self._opening:
+                self._dialogs.say("the incident is being recorded: press the key again in a moment")
+            self._dialogs.once(self._open())
             return
         from .incident import IncidentScreen
 
@@ -72,10 +72,15 @@ class IncidentController:
         )
         title = f"open an incident{f', {level}' if level else ''}: what is happening?"
         text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
-        if text is not None:
+        if text is None:
+            return
+        self._opening = True
+        try:
             await self._told(
                 self._session.open_incident(text, level), f"opened: {key_of('incident.show')} shows the incident"
             )
+        finally:
+            self._opening = False
 
     def _refused(self) -> bool:
         """Whether nothing about it can be said here; says why."""
