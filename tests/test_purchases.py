@@ -422,7 +422,7 @@ def test_every_reason_is_one_of_few() -> None:
 
 
 def test_relapses_are_runs_of_failures_that_ended_with_a_sale() -> None:
-    told = "ssffsfsfffsff"
+    told = "ssffssfffsffffssfffss"
     assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 20.0) == 2
     assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 700.0) == 0
 

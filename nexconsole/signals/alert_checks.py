@@ -12,6 +12,7 @@ from ..text.units import count, duration, latency, percent, several
 from .probe import Probe, ProbeResult, View
 
 Said = tuple[bool | None, str]  # whether all is well by it, and the figure
+PARTS = ("provider", "provider_id", "country", "instance", "pod")  # labels of an alert that is about a part
 SYNC_S = 86_400.0  # from so long ago on providers are said not to be synchronized (nexnum.md#alerts)
 CONNECTIONS = 0.8  # of the connections: below it nothing is wrong with them
 
@@ -76,7 +77,7 @@ def _synced(value: Any, view: View[Any]) -> Said:
 
 # By a part of the alert's name, small; the first that fits says what the alert is about.
 TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Any]], Said]]] = {
-    ("outbox",): ("outbox", _outbox),
+    ("outbox", "queuebacklog", "queuestuck", "queueexhaustion"): ("outbox", _outbox),
     ("reservation",): ("reservations", _reservations),
     ("connection",): ("database", _connections),
     ("latency", "slowapi"): ("transactions", _latency),
@@ -121,6 +122,8 @@ def _contradicted(view: View[Any]) -> ProbeResult:
     topic = _topic(alert.name)
     if topic is None:
         return ProbeResult(text=f"not known: this console does not measure what {alert.name} is about", value=None)
+    if topic[0] == "transactions" and topic[1] is not _providers and {*alert.labels} & {*PARTS}:
+        return ProbeResult(text=f"not known: {alert.name} is about a part of the purchases", value=None)
     reading = view.readings.get(topic[0])
     if reading is None or reading.value is None or reading.state(view.now) is not State.FRESH:
         return ProbeResult(text=f"not known: {topic[0]} can't be read", value=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from statistics import median
 
 from ..text.sanitize import clean
@@ -12,7 +13,7 @@ MOST_PODS = 100
 PODS_S = 120.0  # a pod's purchases are counted for no longer: one that was well before is told soon
 RECENT_S = 900.0  # what was said of a failure longer ago says nothing of those of now
 RELAPSES_S = 600.0
-IN_A_ROW = 2  # failures; a single one may be chance
+FAILED_IN_A_ROW, SOLD_IN_A_ROW = 3, 2  # fewer may be chance, where a part of all purchases fails
 LATE_S = 90.0  # sales that began since then say how long one takes now
 EARLIER_S = 300.0  # and those before then how long one took
 LEAST = 5  # sales that say how long one takes
@@ -52,14 +53,12 @@ def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]
 
 
 def relapses(outcomes: Iterable[tuple[float, bool]], now: float) -> int:
-    """How often several purchases in a row failed, and then one was sold."""
-    times = run = 0
-    for began, failed in sorted(outcomes):
-        if now - began > RELAPSES_S:
-            continue
-        times += not failed and run >= IN_A_ROW
-        run = run + 1 if failed else 0
-    return times
+    """How often several purchases in a row failed, and then several were sold."""
+    recent = (failed for began, failed in sorted(outcomes) if now - began <= RELAPSES_S)
+    runs = [(failed, sum(1 for _ in run)) for failed, run in groupby(recent)]
+    return sum(
+        failed and many >= FAILED_IN_A_ROW and after >= SOLD_IN_A_ROW for (failed, many), (_, after) in pairwise(runs)
+    )
 
 
 def sold_ago(sales: Iterable[Sequence[tuple[float, float]]], now: float) -> float | None:
