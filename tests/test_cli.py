@@ -250,7 +250,7 @@ def test_what_is_asked_wrongly_is_explained_in_a_line(arguments, environment, co
 
 def test_the_drill_lists_its_scenarios():
     names = [line.split()[0] for line in nexconsole("drill", "--list").stdout.splitlines()]
-    assert names == [
+    assert names[:15] == [
         "calm",
         "provider-outage",
         "database-stall",
@@ -267,6 +267,7 @@ def test_the_drill_lists_its_scenarios():
         "redis-full",
         "bad-release",
     ]
+    assert len(names) == len(set(names)) > 60
 
 
 def test_a_closed_pipe_is_no_error():
