@@ -103,7 +103,7 @@ def causes_first(reasons: Sequence[Reason], needs: Mapping[str, tuple[str, ...]]
     what it explains what there is.
     """
     likely = [m for m, cause in enumerate(reasons) if cause.explains or cause.signal == SOURCES]
-    causes = [[m for m in likely if _explains(reasons[m], reason, needs)] for reason in reasons]
+    causes = _causes(reasons, likely, needs)
     order: dict[int, None] = {}
 
     def place(n: int, under: frozenset[int]) -> None:
@@ -120,6 +120,20 @@ def causes_first(reasons: Sequence[Reason], needs: Mapping[str, tuple[str, ...]]
         for m in causes[n]:
             effects[m][reasons[n].about] = None
     return tuple(replace(reasons[n], explains=tuple(effects[n])) if n in effects else reasons[n] for n in order)
+
+
+def _causes(reasons: Sequence[Reason], likely: Sequence[int], needs: Mapping[str, tuple[str, ...]]) -> list[list[int]]:
+    """For each reason those of the likely ones that explain it. A thousand are not compared with a thousand."""
+    of: dict[str, list[int]] = {}
+    for m in likely:
+        for what in reasons[m].explains:
+            of.setdefault(what, []).append(m)
+    silent = [m for m in likely if reasons[m].signal == SOURCES]
+    found = ({*of.get(reason.about, ()), *of.get(reason.signal, ()), *silent} for reason in reasons)
+    return [
+        sorted(m for m in some if _explains(reasons[m], reason, needs))
+        for reason, some in zip(reasons, found, strict=True)
+    ]
 
 
 def _explains(cause: Reason, reason: Reason, needs: Mapping[str, tuple[str, ...]]) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sample_readings import NOW, ago, reading
 
 from nexconsole.actions.registry import COMMANDS
-from nexconsole.causes import chapters
+from nexconsole.causes import chapters, evidence
 from nexconsole.causes.model import Cause, Explanation, Standing
 from nexconsole.causes.ranking import explain
 from nexconsole.model import Reading, Value
@@ -233,3 +233,62 @@ def test_all_causes_take_a_few_milliseconds():
 
     assert len(OURS) >= 30
     assert min(took() for _ in range(40)) < 0.010
+
+
+class Walked(tuple):
+    """Counts how often it is gone through."""
+
+    walks = 0
+
+    def __iter__(self):
+        Walked.walks += 1
+        return super().__iter__()
+
+
+def crowd(many: int) -> dict[str, Reading]:
+    """An incident with so many providers in each signal that lists them."""
+    readings = sample.incident()
+    for signal, fields in LISTS.items():
+        value = readings[signal].value
+        for field in fields:
+            one = getattr(value, field)[0]
+            own = {"id": "id-{}"} if hasattr(one, "id") else {}
+            items = (
+                replace(one, name=f"gw{number:04}", **{name: text.format(number) for name, text in own.items()})
+                for number in range(many)
+            )
+            value = replace(value, **{field: Walked((*getattr(value, field), *items))})
+        readings[signal] = replace(readings[signal], value=value)
+    return readings
+
+
+LISTS = {
+    "circuits": ("providers",),
+    "transactions": ("providers",),
+    "funnel": ("providers",),
+    "balances": ("balances",),
+    "slots": ("providers",),
+}
+
+
+def test_a_thousand_providers_are_gone_through_a_few_times_and_asked_no_more_than_a_dozen(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    asked: list[str] = []
+    ask = evidence.answer
+
+    def counted(probe, *rest):
+        asked.append(probe.name)
+        return ask(probe, *rest)
+
+    monkeypatch.setattr(evidence, "answer", counted)
+    found = {}
+    for many in (20, 1000):
+        readings = crowd(many)
+        verdict = judge(readings, SETTINGS, NOW)
+        asked.clear()
+        Walked.walks = 0
+        explain(OURS, readings, SETTINGS, NOW, verdict)
+        found[many] = len(asked), Walked.walks
+    assert found[1000][0] < 1.2 * found[20][0], found
+    assert found[1000][1] < 30, found

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nexconsole import severity
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import LEVELS, judge
@@ -631,3 +632,28 @@ def test_an_outage_that_is_over_ends_within_its_window_although_a_few_fail_as_ev
     value = Transactions(failure_rate=0.3, attempts=400, failures=120, window_s=300, minute=minute, trend=trend)
     [reason] = judge({"transactions": reading("transactions", value)}, Settings(), NOW).reasons
     assert reason.outlook == outlook
+
+
+def test_a_thousand_causes_are_not_compared_with_a_thousand_reasons(monkeypatch: pytest.MonkeyPatch):
+    many = 500
+    circuits = [
+        severity.Reason(
+            level="SEV-2",
+            text="open",
+            signal="circuits",
+            age_s=0.0,
+            about=f"circuit gw{n}",
+            explains=(f"purchases at gw{n}",),
+        )
+        for n in range(many)
+    ]
+    purchases = [
+        severity.Reason(level="SEV-1", text="fail", signal="transactions", age_s=0.0, about=f"purchases at gw{n}")
+        for n in range(many)
+    ]
+    compared = []
+    explains = severity._explains
+    monkeypatch.setattr(severity, "_explains", lambda *pair: compared.append(pair) or explains(*pair))
+    ordered = severity.causes_first([*purchases, *circuits], {})
+    assert [each.about for each in ordered[:3]] == ["circuit gw0", "purchases at gw0", "circuit gw1"]
+    assert len(ordered) == 2 * many and len(compared) == many

@@ -12,6 +12,7 @@ from ..runbook.expression import placeholder
 from ..runbook.model import Call, Comparison, Condition
 from ..runbook.resolution import compare
 from ..settings import Settings
+from ..signals.name_index import NameIndex
 from ..signals.probe import Probe, ProbeAnswer, answer
 from ..signals.registry import probes as known_probes
 from .model import Evidence, EvidenceRule
@@ -30,6 +31,7 @@ class Facts:
         self._probes: Mapping[str, Probe] = known_probes(settings)
         self._lines: dict[tuple[int, tuple[str, ...]], Evidence] = {}
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[ProbeAnswer | None, str]] = {}
+        self._index = NameIndex()
 
     def evidence(self, rule: EvidenceRule, names: Mapping[str, str]) -> Evidence:
         key = id(rule), tuple(names.values())
@@ -80,7 +82,7 @@ class Facts:
         if probe is None:
             return None, f"not known: there is no probe {name}"
         try:
-            found = answer(probe, self._readings, self._settings, self._now, " ".join(arguments))
+            found = answer(probe, self._readings, self._settings, self._now, " ".join(arguments), self._index)
         except Exception as error:  # a probe of an installed package may be wrong; the others still answer
             log.debug("the probe %s failed: %r", name, error)
             return None, f"not known: the probe {name} failed"

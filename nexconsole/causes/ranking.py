@@ -5,9 +5,10 @@ Truth has three values. What is unknown, or rests on an old reading, speaks neit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from ..model import Reading
 from ..runbook.model import Call
@@ -103,6 +104,14 @@ class _Weighed:
         )
 
 
+class _Explained(NamedTuple):
+    """The subjects that follow from a cause, what their reasons weigh, and the figures that they are about."""
+
+    subjects: tuple[str, ...]
+    weight: float
+    figures: frozenset[str]
+
+
 class _Reasons:
     """The reasons that hold, prepared once: `subjects` in their order; what each weighs, and what follows from it."""
 
@@ -115,17 +124,24 @@ class _Reasons:
             self.weights[reason.about] = max(weight, self.weights.get(reason.about, 0.0))
             self._follow.setdefault(reason.about, {}).update(dict.fromkeys(reason.explains))
         self.whole = sum(self.weights.values())
-        self._small = {about: about.casefold() for about in self.subjects}
+        self._exact: dict[str, list[int]] = {}  # where among the subjects it is, without case
+        for place, about in enumerate(self.subjects):
+            self._exact.setdefault(about.casefold(), []).append(place)
+        self._starting: dict[str, list[int]] = {}
+        self._figures = {about: figure for about in self.subjects if (figure := _figure(about))}
         alerts = (about for about in self.subjects if about.startswith(ALERT))
         self._alerts = [(about, speaks) for about in alerts if (speaks := speaks_of(about.removeprefix(ALERT)))]
-        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], _Explained] = {}
 
-    def explained(self, cause: Cause, names: Mapping[str, str]) -> tuple[str, ...]:
+    def explained(self, cause: Cause, names: Mapping[str, str]) -> _Explained:
         """What of them follows from the cause, and what follows from those."""
         patterns = tuple(filled(pattern, names).casefold() for pattern in cause.explains)
         key = "provider" if cause.kind == "provider" else "", patterns
         if key not in self._known:
-            self._known[key] = self._found(patterns, each=cause.kind != "provider")
+            subjects = self._found(patterns, each=cause.kind != "provider")
+            weight = sum(self.weights[about] for about in subjects if about in self.weights)
+            figures = frozenset(map(self._figures.__getitem__, self._figures.keys() & subjects))
+            self._known[key] = _Explained(subjects, weight, figures)
         return self._known[key]
 
     def _found(self, patterns: Sequence[str], each: bool) -> tuple[str, ...]:
@@ -134,14 +150,21 @@ class _Reasons:
         if each:
             starts += tuple(start for about, start in EACH.items() if about in exact and about in self.weights)
         found: dict[str, None] = {}
-        for about, small in self._small.items():
-            if small in exact or (starts and small.startswith(starts)):
-                found[about] = None
-                found |= self._follow[about]
+        places = {place for pattern in exact for place in self._exact.get(pattern, ())}
+        for about in (self.subjects[place] for place in sorted(places.union(*map(self._begin, starts)))):
+            found[about] = None
+            found |= self._follow[about]
         for about, speaks in self._alerts if found else ():
             if any(subject.startswith(speaks) for subject in found):
                 found[about] = None
         return tuple(found)
+
+    def _begin(self, start: str) -> list[int]:
+        """Where the subjects are that begin so."""
+        if start not in self._starting:
+            found = (places for small, places in self._exact.items() if small.startswith(start))
+            self._starting[start] = [place for places in found for place in places]
+        return self._starting[start]
 
 
 def _weighed(
@@ -151,22 +174,21 @@ def _weighed(
     for target in targets.of(cause.kind):
         names = {cause.kind: target} if cause.kind else {}
         explained = reasons.explained(cause, names)
-        if explained:
+        if explained.subjects:
             yield _judged(cause, names, explained, reasons, facts, readings)
 
 
 def _judged(
     cause: Cause,
     names: Mapping[str, str],
-    explained: tuple[str, ...],
+    explained: _Explained,
     reasons: _Reasons,
     facts: Facts,
     readings: Mapping[str, Reading],
 ) -> _Weighed:
     evidence, impossible = _evidence(cause.evidence, names, facts)
     score = 0.0 if impossible else _score(evidence)
-    mine = sum(reasons.weights.get(about, 0.0) for about in explained)
-    standing = Standing.LIKELY if _stands(evidence, score) and mine > 0 else Standing.POSSIBLE
+    standing = Standing.LIKELY if _stands(evidence, score) and explained.weight > 0 else Standing.POSSIBLE
     candidate = Candidate(
         cause=cause,
         title=filled(cause.title, names),
@@ -174,10 +196,10 @@ def _judged(
         standing=Standing.RULED_OUT if impossible else standing,
         score=round(score, 4),
         evidence=evidence,
-        explains=explained,
-        since=None if impossible else _since(readings, explained, names.get("provider", "")),
+        explains=explained.subjects,
+        since=None if impossible else _since(readings, explained.figures, names.get("provider", "")),
     )
-    covers = mine / reasons.whole if reasons.whole else 0.0
+    covers = explained.weight / reasons.whole if reasons.whole else 0.0
     return _Weighed(candidate, round(score * (0.4 + 0.6 * covers), 6), next(iter(names.values()), ""))
 
 
@@ -298,16 +320,20 @@ def _next_look(alive: Sequence[_Weighed], facts: Facts) -> Call | None:
     return next(decisive, None)
 
 
-def _since(readings: Mapping[str, Reading], explained: Iterable[str], provider: str) -> Onset | None:
+def _figure(subject: str) -> str:
+    """The figure that it is about; "" for none."""
+    return FIGURES.get(subject) or FIGURES.get(subject.split(" ", 1)[0], "")
+
+
+def _since(readings: Mapping[str, Reading], figures: Collection[str], provider: str) -> Onset | None:
     """The earliest onset of a figure that what it explains is about."""
     onsets = ONSET.value(readings)
     if onsets is None:
         return None
-    names = {FIGURES.get(subject) or FIGURES.get(subject.split(" ")[0], "") for subject in explained}
     mine = provider.casefold()
     found = [
         each
         for each in onsets.found
-        if each.worse and (each.subject.casefold() == mine if each.subject else each.figure in names)
+        if each.worse and (each.subject.casefold() == mine if each.subject else each.figure in figures)
     ]
     return min(found, key=lambda each: (each.at is not None, each.at or each.known_from), default=None)

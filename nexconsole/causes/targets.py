@@ -20,6 +20,7 @@ class Targets:
     def __init__(self, readings: Mapping[str, Reading], settings: Settings, subjects: Sequence[str]) -> None:
         self._readings, self._settings, self._subjects = readings, settings, subjects
         self._known: dict[str, tuple[str, ...]] = {"": ONE}
+        self._ends = {end for subject in subjects for end in _ends(subject.casefold())}
 
     def of(self, kind: str) -> tuple[str, ...]:
         """At most MOST known words of this kind, each once whatever its case, in a fixed order."""
@@ -35,8 +36,7 @@ class Targets:
                 break
         if len(known) <= MOST:
             return tuple(known.values())
-        named = [subject.casefold() for subject in self._subjects]
-        first = [word for key, word in known.items() if any(subject.endswith(f" {key}") for subject in named)]
+        first = [word for key, word in known.items() if key in self._ends]
         return tuple(dict.fromkeys((*first, *known.values())))[:MOST]
 
     def _words(self, kind: str) -> Iterator[str]:
@@ -50,3 +50,11 @@ class Targets:
             reading = self._readings.get(signal.name)
             if kind in signal.arguments and reading is not None and reading.value is not None:
                 yield from (word for word in signal.arguments[kind](reading.value) if word)
+
+
+def _ends(subject: str) -> Iterator[str]:
+    """What stands behind each of its spaces: `at gw 1`, `gw 1`, `1`."""
+    at = subject.find(" ")
+    while at >= 0:
+        yield subject[at + 1 :]
+        at = subject.find(" ", at + 1)

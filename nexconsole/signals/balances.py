@@ -190,7 +190,7 @@ def _short(view: View[Balances], states: tuple[State, ...], words: str, *, old: 
 
 def _left(view: View[Balances]) -> ProbeResult:
     value = view.value
-    one = next((balance for balance in value.balances if view.called(balance.name)), None)
+    one = view.first(value.balances, "name")
     if one is None:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     if one.state == "unknown" or one.balance is None:
@@ -201,7 +201,7 @@ def _left(view: View[Balances]) -> ProbeResult:
 
 def _state_of(view: View[Balances]) -> ProbeResult:
     """Empty, low or enough; an old figure does not say what is left now."""
-    one = next((balance for balance in view.value.balances if view.called(balance.name)), None)
+    one = view.first(view.value.balances, "name")
     if one is None or one.state == "unknown" or one.balance is None:
         return ProbeResult(text=f"not known: nobody has asked for our balance at {view.argument}", value=None)
     text = f"{_money(one)} are left at {one.name}: {one.state}"

@@ -117,7 +117,7 @@ def _of_provider(read: Callable[[View[Circuits], ProviderCircuit], ProbeResult])
     """A probe of the provider that the argument names."""
 
     def asked(view: View[Circuits]) -> ProbeResult:
-        provider = next((p for p in view.value.providers if view.called(p.name, p.display_name, p.id)), None)
+        provider = view.first(view.value.providers, "name", "display_name", "id")
         if provider is None:
             return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
         return read(view, provider)

@@ -87,7 +87,7 @@ def _unknown(value: Funnel) -> ProbeResult | None:
 
 
 def _provider(view: View[Funnel]) -> ProviderFunnel | None:
-    return next((each for each in view.value.providers if each.name and view.called(each.name)), None)
+    return view.first(view.value.providers, "name")
 
 
 def _pods(view: View[Funnel]) -> ProbeResult:

@@ -169,7 +169,7 @@ def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Read:
         span = within(value.window_s, value.rests_on_s)
         if not view.argument:
             return ProbeResult(text=f"{several(count(value), 'customer')} {what} in {span}", value=float(count(value)))
-        one = next((provider for provider in value.providers if view.called(provider.name)), None)
+        one = view.first(value.providers, "name")
         if one is None and (not value.pods_followed or value.more_providers):
             return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
         many = 0 if one is None else getattr(one, attribute)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar
@@ -12,8 +12,10 @@ from ..model import Reading, State, V, Value, value_of
 from ..settings import Settings
 from ..text.units import duration
 from .circuits import Circuits
+from .name_index import Meant, NameIndex
 
 K = TypeVar("K", bound=Value)
+T = TypeVar("T")
 PROVIDER = Argument(name="provider", kind="provider")
 MAYBE_PROVIDER = Argument(name="provider", kind="provider", required=False)
 
@@ -37,6 +39,7 @@ class View(Generic[V]):
     """What a probe may look at. `value` is its signal's; `argument` is "" where none was given.
 
     Where the signal has no value, only a probe that is asked `always` is asked: it looks at the reading.
+    `index` is what views of the same readings have looked up.
     """
 
     value: V
@@ -45,6 +48,7 @@ class View(Generic[V]):
     settings: Settings
     now: datetime
     argument: str = ""
+    index: NameIndex = field(default_factory=NameIndex, repr=False, compare=False)
 
     def other(self, signal: str, kind: type[K]) -> K | None:
         """Another signal's last value; None where there is none."""
@@ -56,20 +60,16 @@ class View(Generic[V]):
         Metrics say a provider's name or its display name, health keys its id. (nexnum.md#provider-rows)
         Where providers' names differ in case only, the exact one is meant.
         """
+        return self._meant.among(names)
+
+    def first(self, items: Sequence[T], *fields: str) -> T | None:
+        """The first of the items that is called so, by one of these fields; soon, also where they are a thousand."""
+        return self.index.first(items, fields, self._meant)
+
+    @property
+    def _meant(self) -> Meant:
         circuits = self.other("circuits", Circuits)
-        providers = circuits.providers if circuits is not None else ()
-        alike = [provider for provider in providers if provider.name.casefold() == self.argument.casefold()]
-        if len(alike) > 1 and (meant := next((circuit for circuit in alike if circuit.name == self.argument), None)):
-            return meant.name in names or (meant.id is not None and meant.id in names)
-        wanted = self.argument.casefold()
-        known = {name.casefold() for name in names if name}
-        if wanted in known:
-            return True
-        for provider in providers:
-            own = {name.casefold() for name in (provider.name, provider.display_name, provider.id) if name}
-            if wanted in own:
-                return bool(own & known)
-        return False
+        return self.index.meant(self.argument, circuits.providers if circuits is not None else ())
 
 
 Read = Callable[[View[Any]], ProbeResult]
@@ -137,9 +137,17 @@ class ProbeAnswer:
 
 
 def answer(
-    probe: Probe, readings: Mapping[str, Reading], settings: Settings, now: datetime, argument: str = ""
+    probe: Probe,
+    readings: Mapping[str, Reading],
+    settings: Settings,
+    now: datetime,
+    argument: str = "",
+    index: NameIndex | None = None,
 ) -> ProbeAnswer:
-    """Ask a probe. Without a value of its signal it is not known, whatever the question was."""
+    """Ask a probe. Without a value of its signal it is not known, whatever the question was.
+
+    Who asks many on the same readings has one `index` for them all.
+    """
     reading = readings.get(probe.signal)
     if reading is None or (reading.value is None and not probe.always):
         why = (reading.error if reading else None) or "nothing was read yet"
@@ -152,6 +160,7 @@ def answer(
             settings=settings,
             now=now,
             argument=argument,
+            index=index or NameIndex(),
         )
         probe_result = probe.read(view)
     return ProbeAnswer(

@@ -299,7 +299,7 @@ def _waits(value: Slots) -> Iterator[LabelledSample]:
 
 def _wait(view: View[Slots]) -> ProbeResult:
     value = view.value
-    provider = next((provider for provider in value.providers if view.called(provider.name, provider.id)), None)
+    provider = view.first(value.providers, "name", "id")
     if provider is None:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)

@@ -69,7 +69,7 @@ def _summary(value: StatusPages) -> str:
 
 def _page(view: View[StatusPages]) -> ProbeResult:
     value = view.value
-    page = next((page for page in value.pages if view.called(page.provider)), None)
+    page = view.first(value.pages, "provider")
     if page is None:
         text = f"not known: providers.status_pages has no status page of {view.argument}"
         return ProbeResult(text=text, value=None)

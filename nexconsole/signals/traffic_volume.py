@@ -30,7 +30,7 @@ def _times(view: View[Transactions]) -> ProbeResult:
 
 def _lately(view: View[Transactions]) -> ProbeResult:
     """A provider's share of failures in the last minute: the window forgets what was before only slowly."""
-    one = next((each for each in view.value.providers if view.called(each.name)), None)
+    one = view.first(view.value.providers, "name")
     if one is None or one.minute < FEW:
         return ProbeResult(text=f"not known: too few purchases of {view.argument} in the last minute", value=None)
     share = one.minute_failures / one.minute

@@ -269,7 +269,7 @@ def _attempts(view: View[Transactions]) -> ProbeResult:
     traffic, window = _traffic(view), duration(view.value.window_s)
     if traffic is None:
         circuits = view.other("circuits", Circuits)
-        if circuits is None or not any(view.called(p.name, p.display_name, p.id) for p in circuits.providers):
+        if circuits is None or view.first(circuits.providers, "name", "display_name", "id") is None:
             return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     count = traffic.attempts if traffic else 0
     return ProbeResult(text=f"{several(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
@@ -324,7 +324,7 @@ def _uncounted(value: Transactions) -> bool:
 
 
 def _traffic(view: View[Transactions]) -> ProviderTraffic | None:
-    return next((p for p in view.value.providers if view.called(p.name)), None)
+    return view.first(view.value.providers, "name")
 
 
 def _of(traffic: ProviderTraffic) -> str:
