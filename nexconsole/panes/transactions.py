@@ -18,6 +18,7 @@ from .began import began_marks
 if TYPE_CHECKING:
     from ..signals.attribution import ProviderTraffic
     from ..signals.circuits import Circuits
+    from ..signals.onset import Onsets
     from ..signals.transactions import Transactions
     from ..signals.workloads import Workloads
 
@@ -34,6 +35,8 @@ AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
 KEPT = 5  # lines that the chart keeps while other facts grow: with its axis and the legend of its marks
 LOW = 9  # lines of the whole from which a chart has a place
+ONSET: SignalKey[Onsets] = SignalKey("onset")
+EVIDENCE = (ONSET,)  # since when figures are out of range: drawn here, and judged by nobody
 BESIDE_CHART = 3  # providers that stay in sight beside it, if they can ...
 FEWEST = 2  # ... and always
 
