@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from quick_commands import nexconsole
 from rich.cells import cell_len
 
 from nexconsole import docs
@@ -16,8 +17,7 @@ ESCAPE = "\x1b"
 
 
 def piped(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nexconsole", "docs", *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    return nexconsole("docs", *arguments, **environment)
 
 
 def on_a_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -53,7 +53,7 @@ def test_without_a_topic_the_pages_are_listed():
 
 @pytest.mark.parametrize("name", docs.TOPICS)
 def test_a_piped_page_is_its_markdown(name):
-    done = piped(name, PYTHONIOENCODING="utf-8", PAGER="false")
+    done = piped(name, PAGER="false")
     assert (done.returncode, done.stdout, done.stderr) == (0, docs.TOPICS[name].text(), "")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 import redis.asyncio
 from acting import add_provider, lacking, shell
 from controller import entries, kinds, settings, until
+from quick_commands import nexconsole
 
 from nexconsole.journal import EntryKind
 from nexconsole.journal.accounts import own_account
@@ -66,19 +65,9 @@ class Shell:
         self._config.write_text(f'operator = "maria"\n[journal]\nfolder = "{self.journal}"\n{quick}{more}')
 
     async def run(self, *words: str, **environment: str) -> Done:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "nexconsole",
-            "run",
-            *words,
-            env={**os.environ, **self._environment, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert b"Traceback" not in err, err.decode()
-        return Done(process.returncode or 0, out.decode(), err.decode())
+        done = await asyncio.to_thread(nexconsole, "run", *words, **(self._environment | environment))
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 import redis.exceptions
+from quick_commands import nexconsole
 
 from nexconsole.drill import running
 from nexconsole.drill.control import Control
@@ -498,11 +499,6 @@ def test_sockets_of_killed_drills_are_removed_and_which_drill_is_meant_must_be_c
 
 
 # --- the process, and the command line ---
-
-
-def nexconsole(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "nexconsole", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
 
 def test_a_second_terminal_instructs_a_drill_and_a_killed_one_leaves_no_socket(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from quick_commands import nexconsole
 
 from nexconsole.errors import in_words, system_error
 
@@ -46,17 +44,6 @@ def test_addresses_that_all_refuse_are_a_refusal():
     assert isinstance(system_error(OSError(f"Multiple exceptions: {REFUSED}, {REFUSED}")), ConnectionRefusedError)
     mixed = OSError(f"Multiple exceptions: {REFUSED}, [Errno 101] x")
     assert system_error(mixed) is mixed
-
-
-def nexconsole(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "nexconsole", *words],
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 KUBECONFIG = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,7 @@ import pytest
 import recordings
 import sample_readings as sample
 from controller import GUARDS, quiet, strip_of, text_of, until
+from quick_commands import nexconsole
 from textual.pilot import Pilot
 
 from nexconsole import paths
@@ -461,18 +460,17 @@ def test_what_is_no_moment_is_refused_with_the_ways_to_name_one(text: str):
 # --- the command ------------------------------------------------------------------------------------------------
 
 
-def nexconsole(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def replay_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     config = folder.parent / "settings.toml"
     config.write_text(f'[journal]\nfolder = "{folder}"\n')
-    argv = [sys.executable, "-m", "nexconsole", "replay", "--config", str(config), *arguments]
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=os.environ)
+    return nexconsole("replay", "--config", str(config), *arguments)
 
 
 async def test_the_command_lists_what_was_recorded_and_refuses_in_a_sentence(folder):
     def asked() -> list[subprocess.CompletedProcess[str]]:
         (folder / "INC-2.recording").write_bytes(b"rubbish")
         return [
-            nexconsole(folder, *given)
+            replay_command(folder, *given)
             for given in (
                 (),
                 ("INC-20250101-0000",),

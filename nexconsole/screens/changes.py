@@ -50,7 +50,7 @@ class ChangesScreen(PageScreen[None]):
         """`at` is the id of the change under the cursor; "" for the newest."""
         super().__init__()
         self._panes, self._open_page = console, open_page
-        self._id, self._top, self._head = at, 0, 0
+        self._chosen, self._top, self._head = at, 0, 0
 
     def compose(self) -> ComposeResult:
         with Container(id="reasons"):
@@ -80,7 +80,7 @@ class ChangesScreen(PageScreen[None]):
         return tuple(each for each in changes if self.filtered(f"{each.kind} {each.subject} {said(each)} {each.who}"))
 
     def _index(self, changes: tuple[Change, ...]) -> int:
-        return next((n for n, each in enumerate(changes) if change_id(each) == self._id), 0)
+        return next((n for n, each in enumerate(changes) if change_id(each) == self._chosen), 0)
 
     @property
     def subject(self) -> Subject | None:
@@ -95,7 +95,7 @@ class ChangesScreen(PageScreen[None]):
 
     def action_move(self, by: int) -> None:
         if changes := self._changes:
-            self._id = change_id(changes[max(0, min(len(changes) - 1, self._index(changes) + by))])
+            self._chosen = change_id(changes[max(0, min(len(changes) - 1, self._index(changes) + by))])
         self.paint()
 
     def action_open(self) -> None:

@@ -10,6 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.screen import Screen
 
@@ -250,11 +251,15 @@ class ConsoleScreen(Screen[None]):
     # --- the bars ---------------------------------------------------------------------------------------------
 
     def _paint_strips(self) -> None:
+        try:
+            clock = self.query_one("#clock", LineCanvas)
+        except NoMatches:  # the console leaves: what was still under way has nowhere to say how it went
+            return
         readings, severity, sources = self.pictured
         width = self.size.width
         narrow = width < NARROW
         right: Line = () if narrow else self._right()
-        self.query_one("#clock", LineCanvas).show_lines((right,))
+        clock.show_lines((right,))
         room = max(0, width - length(right))
         where = () if narrow else banner.environment(self.settings, self._drill, self.replay)
         state: Line = ()
