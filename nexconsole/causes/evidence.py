@@ -29,18 +29,16 @@ class Facts:
     def __init__(self, readings: Mapping[str, Reading], settings: Settings, now: datetime) -> None:
         self._readings, self._settings, self._now = readings, settings, now
         self._probes: Mapping[str, Probe] = known_probes(settings)
-        self._lines: dict[tuple[int, tuple[str, ...]], Evidence] = {}
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[ProbeAnswer | None, str]] = {}
         self._index = NameIndex()
 
     def evidence(self, rule: EvidenceRule, names: Mapping[str, str]) -> Evidence:
-        key = id(rule), tuple(names.values())
-        if key not in self._lines:
-            holds, text, answers = self._truth(rule.condition, names)
-            self._lines[key] = Evidence(
-                side=rule.side, title=filled(rule.title, names), text=text, holds=holds, answers=answers
-            )
-        return self._lines[key]
+        holds, text, answers = self._truth(rule.condition, names)
+        return Evidence(side=rule.side, title=filled(rule.title, names), text=text, holds=holds, answers=answers)
+
+    def holds(self, rule: EvidenceRule, names: Mapping[str, str]) -> bool | None:
+        """Whether it holds, without its words; None: not known."""
+        return self._truth(rule.condition, names)[0]
 
     def known(self, call: Call) -> bool:
         """Whether its answer is known now, and is of now."""
@@ -117,6 +115,6 @@ def filled_call(call: Call, names: Mapping[str, str]) -> Call:
 
 
 def _arguments(call: Call, names: Mapping[str, str]) -> tuple[str, ...]:
-    if not call.arguments:
-        return ()
+    if not call.arguments or not names:
+        return call.arguments
     return tuple(names.get(placeholder(word) or "", word) for word in call.arguments)

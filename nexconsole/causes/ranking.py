@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..model import Reading
@@ -19,6 +20,7 @@ from ..signals.onset import ONSET, Onset
 from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
 from .evidence import Facts, filled, filled_call
 from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
+from .symptoms import symptoms
 from .targets import Targets
 
 BAR = 0.55  # of the score: a cause below it is not named
@@ -27,6 +29,7 @@ SPEAKS = 0.2  # of the score: below it nothing is said of the cause
 MOST_POSSIBLE = 8
 MOST_RULED_OUT = 40
 LOOKED_AT = 4  # candidates whose unknown evidence is weighed for the next look
+FELT = 0.5  # what a symptom weighs for which there is no reason
 WEIGHTS = {"SEV-1": 4.0, "SEV-2": 2.0, "SEV-3": 1.0}  # of a reason
 # What a true line leaves of the doubt, and what a false or an unknown one leaves of the score.
 DOUBT = {Side.NEEDED: 0.85, Side.TELLING: 0.45, Side.FOR: 0.8}
@@ -61,16 +64,21 @@ def explain(
     now: datetime,
     severity: Severity | None,
 ) -> Explanation:
-    """What explains the reasons that hold now. Never raises; the order of `causes` does not matter."""
-    if severity is None or not severity.reasons:
+    """What explains the reasons that hold now, and the symptoms that are no reason yet: a cause may be named for them.
+
+    Never raises; the order of `causes` does not matter.
+    """
+    if severity is None:
+        return Explanation()
+    felt = symptoms(readings, now)
+    if not felt and not severity.reasons:
         return Explanation()
     facts = Facts(readings, settings, now)
     known = {cause.id: cause for cause in sorted(causes, key=lambda each: each.id)}
-    reasons = _Reasons(severity.reasons)
+    reasons = _Reasons(severity.reasons, felt)
     targets = Targets(readings, settings, reasons.subjects)
     held = [each for cause in known.values() for each in _weighed(cause, targets, reasons, facts, readings)]
-    follows = {id: _following(id, known) for id in known}
-    judged = _contested(_absorbed(held, follows))
+    judged = _contested(_absorbed(held, _Follows(known)), reasons)
     judged.sort(key=lambda each: (each.standing is not Standing.LIKELY, -each.rank, each.candidate.key))
     alive = [each for each in judged if each.standing is not Standing.RULED_OUT]
     named = [each for each in alive if each.standing is Standing.LIKELY]
@@ -81,7 +89,7 @@ def explain(
         candidates=tuple(each.candidate for each in (*named, *possible[:MOST_POSSIBLE])),
         ruled_out=tuple(each.candidate for each in out[:MOST_RULED_OUT]),
         unexplained=tuple(dict.fromkeys(reason.about for reason in severity.reasons if reason.about not in explained)),
-        next_look=None if named else _next_look(alive, facts),
+        next_look=None if named or not severity.reasons else _next_look(alive, facts),
     )
 
 
@@ -113,16 +121,26 @@ class _Explained(NamedTuple):
 
 
 class _Reasons:
-    """The reasons that hold, prepared once: `subjects` in their order; what each weighs, and what follows from it."""
+    """The reasons that hold, and what is felt beside them, prepared once.
 
-    def __init__(self, reasons: Sequence[Reason]) -> None:
-        self.subjects = tuple(dict.fromkeys(reason.about for reason in reasons))
+    `subjects` are what they are about, in their order; `apart` those by which two causes can be told apart: a figure of
+    all that got worse may follow from either. What each weighs, and what follows from it, is known too.
+    """
+
+    def __init__(self, reasons: Sequence[Reason], felt: Sequence[str] = ()) -> None:
+        own = dict.fromkeys(reason.about for reason in reasons)
+        more = [about for about in felt if about not in own]
+        self.subjects = (*own, *more)
+        self.apart = frozenset((*own, *(about for about in more if about.startswith(EACH[PURCHASES]))))
         self.weights: dict[str, float] = {}
         self._follow: dict[str, dict[str, None]] = {}
         for reason in reasons:
             weight = 0.0 if reason.stale else WEIGHTS.get(reason.level, 1.0)
             self.weights[reason.about] = max(weight, self.weights.get(reason.about, 0.0))
             self._follow.setdefault(reason.about, {}).update(dict.fromkeys(reason.explains))
+        for about in more:
+            self.weights[about] = FELT
+            self._follow[about] = {}
         self.whole = sum(self.weights.values())
         self._exact: dict[str, list[int]] = {}  # where among the subjects it is, without case
         for place, about in enumerate(self.subjects):
@@ -135,7 +153,7 @@ class _Reasons:
 
     def explained(self, cause: Cause, names: Mapping[str, str]) -> _Explained:
         """What of them follows from the cause, and what follows from those."""
-        patterns = tuple(filled(pattern, names).casefold() for pattern in cause.explains)
+        patterns = _patterns(cause.explains, cause.kind, names.get(cause.kind, ""))
         key = "provider" if cause.kind == "provider" else "", patterns
         if key not in self._known:
             subjects = self._found(patterns, each=cause.kind != "provider")
@@ -167,6 +185,12 @@ class _Reasons:
         return self._starting[start]
 
 
+@lru_cache(maxsize=2048)
+def _patterns(explains: tuple[str, ...], kind: str, target: str) -> tuple[str, ...]:
+    names = {kind: target} if kind else {}
+    return tuple(filled(pattern, names).casefold() for pattern in explains)
+
+
 def _weighed(
     cause: Cause, targets: Targets, reasons: _Reasons, facts: Facts, readings: Mapping[str, Reading]
 ) -> Iterator[_Weighed]:
@@ -174,8 +198,19 @@ def _weighed(
     for target in targets.of(cause.kind):
         names = {cause.kind: target} if cause.kind else {}
         explained = reasons.explained(cause, names)
-        if explained.subjects:
-            yield _judged(cause, names, explained, reasons, facts, readings)
+        if not explained.subjects:
+            continue
+        if target and not targets.named(target) and not _worth_a_look(cause.evidence, names, facts):
+            continue
+        yield _judged(cause, names, explained, reasons, facts, readings)
+
+
+def _worth_a_look(rules: Sequence[EvidenceRule], names: Mapping[str, str], facts: Facts) -> bool:
+    """Whether the readings speak of a target that no reason names: all that is needed is there, or something tells."""
+    needed = [facts.holds(rule, names) for rule in rules if rule.side is Side.NEEDED]
+    if all(needed):
+        return True
+    return False not in needed and any(facts.holds(rule, names) for rule in rules if rule.side is Side.TELLING)
 
 
 def _judged(
@@ -243,19 +278,28 @@ def _stands(evidence: Sequence[Evidence], score: float) -> bool:
     )
 
 
-def _following(id: str, known: Mapping[str, Cause]) -> frozenset[str]:
-    """The ids of all that follows from a cause, directly or behind others; never itself."""
-    seen: set[str] = set()
-    reached = [id]
-    while reached:
-        cause = known.get(reached.pop())
-        new = {other for other in cause.causes if other not in seen} if cause is not None else set()
-        seen |= new
-        reached += sorted(new)
-    return frozenset(seen - {id})
+class _Follows:
+    """What follows from a cause, directly or behind others; never itself. Looked up where it is asked for."""
+
+    def __init__(self, known: Mapping[str, Cause]) -> None:
+        self._known = known
+        self._found: dict[str, frozenset[str]] = {}
+
+    def __getitem__(self, id: str) -> frozenset[str]:
+        """The ids of all of them."""
+        if id not in self._found:
+            seen: set[str] = set()
+            reached = [id]
+            while reached:
+                cause = self._known.get(reached.pop())
+                new = set(cause.causes) - seen if cause is not None else set()
+                seen |= new
+                reached += sorted(new)
+            self._found[id] = frozenset(seen - {id})
+        return self._found[id]
 
 
-def _absorbed(held: Sequence[_Weighed], follows: Mapping[str, frozenset[str]]) -> list[_Weighed]:
+def _absorbed(held: Sequence[_Weighed], follows: _Follows) -> list[_Weighed]:
     """The same; what follows from a likely one is no cause of its own, and that one explains its reasons."""
     likely = [each for each in held if each.standing is Standing.LIKELY]
     root: dict[int, _Weighed] = {}
@@ -277,7 +321,7 @@ def _absorbed(held: Sequence[_Weighed], follows: Mapping[str, frozenset[str]]) -
     return absorbed
 
 
-def _leads(cause: _Weighed, effect: _Weighed, follows: Mapping[str, frozenset[str]]) -> bool:
+def _leads(cause: _Weighed, effect: _Weighed, follows: _Follows) -> bool:
     """Whether the one is known to follow from the other, and not the other way round as well."""
     first, second = cause.candidate.cause, effect.candidate.cause
     if second.id not in follows[first.id] or first.id in follows[second.id]:
@@ -285,7 +329,7 @@ def _leads(cause: _Weighed, effect: _Weighed, follows: Mapping[str, frozenset[st
     return first.kind != second.kind or not first.kind or cause.target.casefold() == effect.target.casefold()
 
 
-def _contested(held: Sequence[_Weighed]) -> list[_Weighed]:
+def _contested(held: Sequence[_Weighed], reasons: _Reasons) -> list[_Weighed]:
     """The same; of two that explain the same the better one is named, and none where they are alike."""
     likely = sorted(
         (each for each in held if each.standing is Standing.LIKELY), key=lambda each: (-each.rank, each.candidate.key)
@@ -295,7 +339,7 @@ def _contested(held: Sequence[_Weighed]) -> list[_Weighed]:
     for each in likely:
         mine = set(each.candidate.explains)
         rivals = [other for other in named if mine & set(other.candidate.explains)]
-        if not rivals or mine - {subject for other in named for subject in other.candidate.explains}:
+        if not rivals or (mine & reasons.apart) - {s for other in named for s in other.candidate.explains}:
             named.append(each)
             continue
         beaten.add(id(each))

@@ -28,6 +28,10 @@ class Targets:
             self._known[kind] = self._found(kind)
         return self._known[kind]
 
+    def named(self, target: str) -> bool:
+        """Whether a reason or a symptom names it."""
+        return target.casefold() in self._ends
+
     def _found(self, kind: str) -> tuple[str, ...]:
         known: dict[str, str] = {}
         for word in self._words(kind):

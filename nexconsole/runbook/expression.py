@@ -8,6 +8,7 @@ question   healthy is yes or no          pod is a pod
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .model import Call, Comparison, Condition, Question
 
@@ -64,6 +65,7 @@ def question(text: str) -> Question:
     return Question(name=words[0], kind="word", words=tuple(_bare(word) for word in choices))
 
 
+@lru_cache(maxsize=1024)
 def placeholder(argument: str) -> str | None:
     """The name in "{name}"; None for a plain word."""
     match = _PLACEHOLDER.fullmatch(argument)

@@ -395,6 +395,11 @@ def compare(value: float | str | bool | None, part: Comparison) -> bool | None:
         return (value == expected) is (part.operator == "is")
     if not isinstance(value, (int, float)) or not isinstance(part.value, (int, float)):
         return None
-    return {">": value > part.value, "<": value < part.value, ">=": value >= part.value, "<=": value <= part.value}.get(
-        part.operator
-    )
+    operator = part.operator
+    if operator == ">=":
+        return value >= part.value
+    if operator == ">":
+        return value > part.value
+    if operator == "<=":
+        return value <= part.value
+    return value < part.value if operator == "<" else None

@@ -26,6 +26,9 @@ ONE_RELOAD_S = 60.0  # sessions read new settings within it
 COLLAPSED, WORTH_TELLING = 0.2, 50  # keys that fall to this share, where there were so many
 MOST_SETTINGS = 6  # named in one line
 HIDDEN = ("password", "conninfo", "command", "secret", "key")  # settings that may hold what nobody should see
+STARTED = "PostgreSQL was started"
+FLUSHED = "FLUSHALL or FLUSHDB was called"
+FELL = "Redis' keys fell"
 SERVER_SQL = """
 SELECT extract(epoch FROM now())::float8 AS now_s,
        extract(epoch FROM pg_postmaster_start_time())::float8 AS started_s,
@@ -75,7 +78,7 @@ class PostgresTrail(Trail):
         before = self.server
         changed = settings_changed(self.settings, known) if self.settings else ""
         if new_since(started, set_up_at):
-            text = "PostgreSQL was started" + (f"; {changed}" if changed else "")
+            text = STARTED + (f"; {changed}" if changed else "")
             self._note("start", server["started_s"], started, text, "", server["version"], unsure)
         if new_since(loaded, set_up_at) and server["loaded_s"] - server["started_s"] > AT_START_S:
             self._note_reload(loaded, changed, unsure)
@@ -122,6 +125,16 @@ class PostgresTrail(Trail):
         )
         kept = self.found.get(f"{what} {key}")
         self.note(f"{what} {key}", change if kept is None else kept)
+
+
+def is_start(change: Change) -> bool:
+    """Whether PostgreSQL itself was started then, and did not only read its settings."""
+    return change.kind is ChangeKind.DATABASE and change.text.startswith(STARTED)
+
+
+def is_loss(change: Change) -> bool:
+    """Whether Redis lost its keys then."""
+    return change.kind is ChangeKind.REDIS and (change.after == "empty" or change.text.startswith((FLUSHED, FELL)))
 
 
 def new_since(at: datetime, set_up_at: datetime | None) -> bool:
@@ -216,11 +229,11 @@ class RedisTrail(Trail):
             held = ""
             if before.keys is not None and state.keys is not None:
                 held = f": {count(before.keys)} keys → {count(state.keys)}"
-            calls = "FLUSHALL or FLUSHDB was called" + (f" {flushed} times" if flushed > 1 else "")
+            calls = FLUSHED + (f" {flushed} times" if flushed > 1 else "")
             self._note(f"flush {key}", at, calls + held, within_s=within_s)
         elif before.keys is not None and state.keys is not None and before.keys >= WORTH_TELLING:
             if state.keys <= before.keys * COLLAPSED:
-                text = f"Redis' keys fell from {count(before.keys)} to {count(state.keys)}"
+                text = f"{FELL} from {count(before.keys)} to {count(state.keys)}"
                 self._note(f"keys {key}", at, text, str(before.keys), str(state.keys), within_s)
         evicts = _grown(before.evicted, state.evicted) is not None
         if evicts and not self.evicting:

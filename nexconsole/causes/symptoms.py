@@ -1,0 +1,97 @@
+"""What customers feel before the severity has a reason for it: figures that got worse, and servers that fell over.
+
+A symptom raises no level. A cause may be named for it all the same, where all that the cause needs is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from ..model import Reading, State
+from ..signals.change import CHANGES, ChangeLog
+from ..signals.changes_servers import is_loss, is_start
+from ..signals.onset import ONSET, Onset, Onsets
+from ..signals.signal import PURCHASES, in_flight_at, purchases_at
+
+MOST = 40
+YOUNG_S = 45.0  # so old may the look at all figures be
+RESTARTED_S = 600.0  # so long ago at most a server fell over, for what is felt now
+OF_GROWTH = frozenset({"customers_refused", "customers_waiting", "purchases_waiting"})
+BEYOND_GROWTH = 1.6  # with twice the customers twice as many are refused: that is nothing
+# What a figure that got worse is about, as reasons say it.
+ABOUT = {
+    "failure_rate": PURCHASES,
+    "attempts": PURCHASES,
+    "latency_p95_s": "latency",
+    "purchases_waiting": "purchases in flight",
+    "customers_waiting": "purchases in flight",
+    "customers_refused": "refused customers",
+    "outbox_failed": "failed events",
+    "outbox_oldest_pending_s": "pending events",
+    "reservations_stuck": "reservations",
+    "sessions_blocked": "blocked sessions",
+    "connections": "connections",
+    "slot_wait_s": "waits for a slot",
+    "locks_abandoned": "locks",
+    "pods_ready": "workloads",
+}
+AT_PROVIDER = {
+    "failure_rate": purchases_at,
+    "attempts": purchases_at,
+    "latency_p95_s": in_flight_at,
+    "purchases_waiting": in_flight_at,
+}
+
+
+def symptoms(readings: Mapping[str, Reading], now: datetime) -> tuple[str, ...]:
+    """What they are about, as reasons say it, each once; the earliest first. Bounded."""
+    found = (*_worse(readings, now), *_fallen(readings, now))
+    return tuple(dict.fromkeys(found))[:MOST]
+
+
+def _fresh(reading: Reading | None, now: datetime) -> bool:
+    if reading is None or reading.value is None:
+        return False
+    age_s = reading.age(now)
+    return reading.state(now) is State.FRESH or (age_s is not None and age_s <= YOUNG_S)
+
+
+def _worse(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
+    onsets = ONSET.value(readings)
+    if onsets is None or not _fresh(readings.get(ONSET), now):
+        return
+    growth = _growth(onsets)
+    for onset in onsets.found:
+        if not onset.worse or (onset.figure in OF_GROWTH and _explained_by(growth, onset)):
+            continue
+        if not onset.subject:
+            if about := ABOUT.get(onset.figure):
+                yield about
+        elif (at := AT_PROVIDER.get(onset.figure)) is not None:
+            yield at(onset.subject)
+
+
+def _growth(onsets: Onsets) -> float:
+    """How many times as many purchases are tried as usual; 1 where no more are."""
+    tried = onsets.of("attempts")
+    return tried.after / tried.before if tried is not None and not tried.worse and tried.before else 1.0
+
+
+def _explained_by(growth: float, onset: Onset) -> bool:
+    """Whether no more got worse than what comes with so many more customers."""
+    return growth > 1.0 and bool(onset.before) and onset.after < BEYOND_GROWTH * growth * (onset.before or 0.0)
+
+
+def _fallen(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
+    """Servers that were started or emptied a moment ago."""
+    log = CHANGES.value(readings)
+    if not isinstance(log, ChangeLog) or not _fresh(readings.get(CHANGES), now):
+        return
+    for change in log.changes:
+        if (now - change.at).total_seconds() > RESTARTED_S:
+            return
+        if is_start(change):
+            yield "postgres"
+        elif is_loss(change):
+            yield "Redis' data"

@@ -1,0 +1,116 @@
+"""What got worse counts before the severity has a reason: a cause may be named for it, and it alone names nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import sample_readings as sample
+from sample_readings import NOW, ago, reading
+
+from nexconsole.causes import chapters
+from nexconsole.causes.model import Explanation
+from nexconsole.causes.ranking import explain
+from nexconsole.causes.symptoms import symptoms
+from nexconsole.causes.wording import headlines
+from nexconsole.model import Reading, Value
+from nexconsole.settings import Settings
+from nexconsole.severity import judge
+from nexconsole.signals.change import Change, ChangeKind, ChangeLog
+from nexconsole.signals.changes_servers import FLUSHED, STARTED
+from nexconsole.signals.funnel import Funnel, ProviderFunnel
+from nexconsole.signals.onset import Onset, Onsets
+from nexconsole.signals.transactions import ProviderTraffic, Transactions
+
+SETTINGS = Settings()
+OURS = chapters.shipped().causes
+
+
+def onset(figure: str, subject: str = "", before: float = 0.01, after: float = 0.5, worse: bool = True) -> Onset:
+    return Onset(
+        figure=figure, subject=subject, at=ago(40), known_from=ago(7200), before=before, after=after, worse=worse
+    )
+
+
+def changed(*found: Onset, **values: Value) -> dict[str, Reading]:
+    """Calm readings but for these, and for figures that got worse."""
+    told = {"onset": Onsets(found=found, watched=("failure_rate",)), **values}
+    return sample.calm() | {name: reading(name, value) for name, value in told.items()}
+
+
+def done(kind: ChangeKind, text: str, before_s: float = 30.0) -> ChangeLog:
+    one = Change(at=ago(before_s), kind=kind, subject="it", target="it", text=text)
+    return ChangeLog(changes=(one,), read=tuple(ChangeKind))
+
+
+def explained(readings: Mapping[str, Reading]) -> Explanation:
+    severity = judge(readings, SETTINGS, NOW)
+    assert severity.level == "none" and severity.reasons == ()
+    return explain(OURS, readings, SETTINGS, NOW, severity)
+
+
+def no_stock_at_smsbower() -> dict[str, Reading]:
+    """Seven of the last eight purchases there found no number: of all too few for the severity."""
+    calm = sample.calm()
+    traffic, funnel = calm["transactions"].value, calm["funnel"].value
+    assert isinstance(traffic, Transactions) and isinstance(funnel, Funnel)
+    row = ProviderTraffic(name="smsbower", attempts=40, failures=7, failure_rate=0.175)
+    steps = ProviderFunnel(
+        name="smsbower",
+        attempts=8,
+        sold=1,
+        failed=7,
+        reasons={"no stock": 7},
+        newest={"no stock": 7},
+    )
+    others = tuple(each for each in traffic.providers if each.name != "smsbower")
+    rows = tuple(each for each in funnel.providers if each.name != "smsbower")
+    return changed(
+        onset("failure_rate", "smsbower", after=0.9),
+        transactions=replace(traffic, providers=(row, *others)),
+        funnel=replace(funnel, providers=(steps, *rows), failures={"no stock": 7}),
+    )
+
+
+def test_a_cause_is_named_before_the_severity_has_a_reason():
+    found = explained(no_stock_at_smsbower())
+    assert [each.key for each in found.named] == ["out-of-stock smsbower"]
+    assert found.named[0].explains == ("purchases at smsbower",)
+    assert found.unexplained == () and found.next_look is None
+
+
+@pytest.mark.parametrize(
+    "figure", ["failure_rate", "attempts", "latency_p95_s", "purchases_waiting", "customers_refused", "connections"]
+)
+def test_a_lone_figure_that_got_worse_names_nothing_and_is_not_called_unexplained(figure: str):
+    found = explained(changed(onset(figure)))
+    assert (found.named, found.unexplained, found.next_look) == ((), (), None)
+    assert headlines(found, NOW, SETTINGS, "none") == ()
+
+
+def test_what_got_better_is_old_or_nobody_feels_is_no_symptom():
+    assert symptoms(changed(onset("failure_rate", worse=False), onset("circuits_open")), NOW) == ()
+    readings = changed(onset("failure_rate"))
+    late = replace(readings["onset"], taken_at=ago(300), error="timed out")
+    assert symptoms(readings | {"onset": late}, NOW) == ()
+
+
+def test_twice_the_customers_are_refused_twice_as_often_and_that_is_nothing():
+    grown = onset("attempts", before=1.5, after=3.0, worse=False)
+    assert symptoms(changed(grown, onset("customers_refused", before=20, after=44)), NOW) == ()
+    assert symptoms(changed(grown, onset("customers_refused", before=20, after=200)), NOW) == ("refused customers",)
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (done(ChangeKind.DATABASE, STARTED), ("postgres",)),
+        (done(ChangeKind.DATABASE, "PostgreSQL read its settings anew"), ()),
+        (done(ChangeKind.REDIS, f"{FLUSHED}: 900 keys → 0"), ("Redis' data",)),
+        (done(ChangeKind.DATABASE, STARTED, before_s=4000.0), ()),
+    ],
+    ids=["started", "reloaded", "emptied", "long ago"],
+)
+def test_a_server_that_fell_over_a_moment_ago_is_a_symptom(log: ChangeLog, said: tuple[str, ...]):
+    assert symptoms(changed(changes=log), NOW) == said
