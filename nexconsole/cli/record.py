@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OTHER = "another console records here; this one goes on when that ends"
+PACE = 15.0  # times as long as a console does it rests between two looks at the pods' logs
 LOOKS_S = 1.0  # how often it is looked at whether this console is the recorder
 
 
@@ -60,6 +61,8 @@ async def _run(chosen: Settings) -> int:
     if not any(source.configured for source in sources.health()):
         _say("nothing is configured: there is nothing to record; see `nexconsole init`")
     sources.load()
+    if sources.has("kubernetes"):
+        sources.kubernetes.logs.pace = PACE
     recording = asyncio.create_task(recorder.run())
     polling = Polling(monitor, sources, polled(chosen), chosen.recorder.every_s)
     said = None
@@ -80,10 +83,12 @@ async def _run(chosen: Settings) -> int:
 
 
 class Polling:
-    """Reads the signals while it is on, no more often than they are recorded."""
+    """Reads the signals while it is on, no more often than they are recorded, and some more seldom: nobody looks."""
 
     def __init__(self, monitor: Monitor, sources: Sources, signals: Iterable[Signal[Any]], every_s: float) -> None:
-        self._signals = [replace(signal, every=max(signal.every, every_s), wake=None) for signal in signals]
+        self._signals = [
+            replace(signal, every=max(signal.every, signal.unseen_every, every_s), wake=None) for signal in signals
+        ]
         self._monitor, self._sources = monitor, sources
         self._tasks: list[asyncio.Task[None]] = []
 

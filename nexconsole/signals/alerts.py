@@ -298,6 +298,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=4.0,
+    unseen_every=15.0,
     timeout=8.0,
     needs=("prometheus",),
     reasons=_reasons,

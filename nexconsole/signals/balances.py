@@ -257,6 +257,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=10.0,
+    unseen_every=30.0,
     needs=("postgres",),
     reasons=_reasons,
     numbers=_numbers,

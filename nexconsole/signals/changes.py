@@ -273,6 +273,7 @@ SIGNAL = Signal(
     summary=_summary,
     title="Changes",
     every=EVERY_S,
+    unseen_every=30.0,
     timeout=LOOK_S + 2.0,
     optional=True,
     observe=_states,

@@ -189,6 +189,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=5.0,
+    unseen_every=20.0,
     timeout=6.0,
     optional=True,
     numbers=_numbers,

@@ -97,6 +97,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=10.0,
+    unseen_every=20.0,
     needs=("prometheus",),
     optional=True,
     reasons=_reasons,

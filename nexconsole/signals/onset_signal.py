@@ -327,6 +327,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=EVERY_S,
+    unseen_every=60.0,
     timeout=9.0,
     optional=True,
     numbers=_numbers,

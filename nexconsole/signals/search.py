@@ -72,6 +72,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=10.0,
+    unseen_every=30.0,
     timeout=8.0,
     needs=("search",),
     optional=True,

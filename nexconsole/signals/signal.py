@@ -111,7 +111,8 @@ class Signal(Generic[V]):
 
     `read(sources, settings, previous)` returns a new frozen value of type `kind`; `previous` is the last good one, for
     rates and histories. It raises SourceError. `every` and `timeout` are seconds. `wake`, where set, returns an event
-    of the sources that ends the wait early. `needs` names the sources without which it has no value.
+    of the sources that ends the wait early. `unseen_every` is how often it is read where nobody looks, by who only
+    records. `needs` names the sources without which it has no value.
 
     `optional`: an installation may well do without it, and then nothing is missing. `on_demand`: it is read while
     somebody looks at it, and at no other time.
@@ -131,6 +132,7 @@ class Signal(Generic[V]):
     summary: Callable[[V], str]
     title: str = ""
     every: float = 2.0
+    unseen_every: float = 10.0
     timeout: float = 4.0
     wake: Callable[[Sources], asyncio.Event | None] | None = None
     needs: tuple[str, ...] = ()

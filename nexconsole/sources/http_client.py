@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 2_000_000
 PIECE_BYTES = 65_536
+KEPT_OPEN_S = 30.0  # an idle connection; longer than from one look to the next of who only records
 
 __all__ = ["explain", "header_value", "open_client", "refuse_redirect", "unfolded"]
 
@@ -103,7 +104,9 @@ def open_client(
         trust_env=False,
         proxy=proxy.url if proxy else None,
         timeout=timeout_s,
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections - 1),
+        limits=httpx.Limits(
+            max_connections=connections, max_keepalive_connections=connections - 1, keepalive_expiry=KEPT_OPEN_S
+        ),
         follow_redirects=False,
         event_hooks={"response": [bound]},
         # Compressed answers could unfold beyond the bound.

@@ -35,6 +35,7 @@ BEAT_S = 0.1
 PODS_A_BEAT = 25  # of more pods than so many the beats are further apart, so that the wake-ups stay as many
 LONGEST_BEAT_S = 0.2
 PODS_EVERY_S = 2.0
+PODS_LONGEST_S = 10.0
 PODS_RETRY_S = 1.0
 LONGEST_WAIT_S = 1.5  # between two tries to follow a pod
 DENIED_WAIT_S = 10.0
@@ -63,7 +64,10 @@ class PodLogReader(Protocol):
 
 
 class Logs:
-    """The followed pods of the deployment. `wake` is set when a breaker's state has changed."""
+    """The followed pods of the deployment. `wake` is set when a breaker's state has changed.
+
+    `pace` is how many times longer than usual it rests between two looks: for who is in no hurry.
+    """
 
     def __init__(self, kubernetes: PodLogReader) -> None:
         self.kubernetes = kubernetes
@@ -81,6 +85,7 @@ class Logs:
         self._asked_at: dict[str, float] = {}
         self._known: dict[str, PodLog] = {}
         self._above: set[str] = set()  # followed above the bound, as long as it is asked for
+        self.pace = 1.0
         self.rest_s = 0.0  # the least time between two wakes; a reader that needs long for a read sets it
         self._listed = asyncio.Event()
         self._begun = False  # whoever came first has waited
@@ -178,7 +183,7 @@ class Logs:
             self._restart_silent(silent_since)
             self._failed_at = None
             await self._ask_the_silent()
-            await asyncio.sleep(PODS_EVERY_S)
+            await asyncio.sleep(min(PODS_EVERY_S * self.pace, PODS_LONGEST_S))
 
     def _match(self, pods: Sequence[PodResource]) -> None:
         """Follow the pods whose container runs, as many as the settings allow; let go of the others."""
@@ -293,7 +298,7 @@ class Logs:
                         await asyncio.sleep(0)
                 if changed:
                     self._rouse()
-                await _rest(response, self._beat_s)
+                await _rest(response, self._beat_s * (self.pace if len(chunk) < BULKY else 1.0))
 
     def _rouse(self) -> None:
         """Wake the reader, now or as soon as it has had its rest."""
