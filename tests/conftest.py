@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import itertools
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from nexconsole.sources.postgres import PostgresSource
 
 WORKERS_PER_CORE = 2  # the tests wait about as much as they compute
 MOST_WORKERS = 24
+FOLDERS = itertools.count()  # of tests in this process
 # The tests start some hundred processes: what they import is compiled once and kept, for them and for the next run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -53,6 +56,15 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()  # it need not be looked through again and again
     gc.enable()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new folder of this test's own. Pytest's fixture looks through the folders of all tests before it names one."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}-{next(FOLDERS)}"
+    folder.mkdir(0o700)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +18,12 @@ import pytest
 
 from nexconsole.actions import providers
 from nexconsole.actions.action import Context
+from nexconsole.actions.failure_rate_change import Rate
 from nexconsole.actions.http_replies import HttpReply
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Verdict
 from nexconsole.actions.provider_rows import ProviderRow, ProviderTable
 from nexconsole.actions.providers import DISABLE, ENABLE, SwitchProvider
-from nexconsole.errors import ActionError
+from nexconsole.errors import ActionError, SourceError
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
@@ -68,8 +70,11 @@ class SwitchedWorld:
         async def columns() -> dict[str, Any]:
             return {}
 
+        async def require(table: str, *columns: str) -> dict[str, Any]:
+            raise SourceError("postgres", f"{table} can't be read")  # so nobody can tell the minute before
+
         sources = SimpleNamespace(
-            postgres=SimpleNamespace(schema="public", read=read, columns=columns),
+            postgres=SimpleNamespace(schema="public", read=read, columns=columns, require=require),
             has=lambda name: name in ("postgres", "api"),
             health=lambda: (),
         )
@@ -162,6 +167,8 @@ async def test_a_plan_to_disable_says_what_it_is_about(world):
         "attempts": 60,
         "others": 140,
         "before": "before",
+        "minute": None,
+        "rest": asdict(Rate(source="postgres", attempts=140, failures=2, seconds=300)),
     }
     assert plan.action == "provider.disable" and plan.arguments == {"provider": "smsbower"}
     assert plan.effect.startswith("Disables smsbower (SMSBOWER Ltd): it has 30 % of purchases (60 of 200, 55 failed)")
@@ -461,13 +468,13 @@ async def test_a_verdict_is_the_first_clear_one_of_its_own_rules_by_what_was_see
 
     def rules(name: str) -> Callable[..., Verdict | None]:
         def judge(before: Any, now: Any, fared: Any, context: Context, elapsed: float, last: bool) -> Verdict | None:
-            looks.append((now, fared, elapsed >= 0, last))
+            looks.append((now.at, fared, elapsed >= 0, last))
             return Verdict(state="worked", because=f"by the rules of {name}") if len(looks) == 2 else None
 
         return judge
 
-    async def since(context: Context, name: str, elapsed: float) -> str:
-        return f"at {name}"
+    async def since(context: Context, name: str, elapsed: float) -> SimpleNamespace:
+        return SimpleNamespace(at=name, others=Rate(source="postgres", attempts=0, failures=0))
 
     async def customers(context: Context, before: Any, elapsed: float) -> str:
         return f"of {before.name}"
@@ -480,7 +487,7 @@ async def test_a_verdict_is_the_first_clear_one_of_its_own_rules_by_what_was_see
     done = Outcome(state="done", answer="done", touched=plan.targets)
     verdict = await action.verify(plan, done, world.context())
     assert verdict.because == f"by the rules of {'enabled' if action.active else 'disabled'}"
-    assert looks == [("at smsbower", "of smsbower", True, False)] * 2
+    assert looks == [("smsbower", "of smsbower", True, False)] * 2
 
 
 # --- suggestions ---
