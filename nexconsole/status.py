@@ -167,7 +167,8 @@ def as_text(status: Status, settings: Settings) -> str:
         lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
     lines += [f"  not known: {sentence}" for sentence in (*status.severity.unanswered, *status.unread)]
     declared = {signal.name: signal for signal in signals(settings)}
-    lines += [f"{name:<13} {_line(declared[name], reading, status.at)}" for name, reading in status.readings.items()]
+    order = [*(name for name in declared if name in status.readings)]  # the same of now and of the past
+    lines += [f"{name:<13} {_line(declared[name], status.readings[name], status.at)}" for name in order]
     if agreement := examine(status.readings, status.at):
         lines.append(f"{'witnesses':<13} {agreement.said}")
     if status.record is not None:

@@ -35,8 +35,8 @@ def line(explanation: Explanation, width: int, steps: tuple[str, ...] = ()) -> s
     ("width", "said"),
     [
         (20, " SEV-1  smsbower do…"),
-        (40, " SEV-1  smsbower does not answer  +13: w"),
-        (56, " SEV-1  smsbower does not answer, since 13:55  +13: w"),
+        (40, " SEV-1  smsbower does not answer  why: w"),
+        (56, " SEV-1  smsbower does not answer, since 13:55  why: w"),
     ],
 )
 def test_the_level_stands_first_and_then_the_cause(width: int, said: str) -> None:
@@ -49,14 +49,14 @@ def test_where_there_is_room_the_reason_stands_behind_the_cause_and_the_next_ste
     assert cause == "smsbower does not answer, since 13:55"
     assert reason.startswith("17.8 % of purchases fail")
     assert step == "next: restart the worker"
-    assert more == "+13 more: w"
+    assert more == "14 reasons: w"
 
 
 def test_two_causes_are_both_named_and_of_more_it_is_said_how_many() -> None:
     assert line(causes.TWO, 100).startswith(
         " SEV-1  smsbower does not answer, since 13:55; the outbox worker stopped, since 14:03"
     )
-    assert line(causes.TWO, 48) == " SEV-1  smsbower does not answer; +1  +13: w"
+    assert line(causes.TWO, 48) == " SEV-1  smsbower does not answer; +1  why: w"
     three = replace(causes.TWO, candidates=(*causes.TWO.candidates, causes.OUTBOX))
     assert "the outbox worker stopped, since 14:03; 1 more cause" in line(three, 120)
 
@@ -140,3 +140,11 @@ def test_a_step_takes_the_target_of_the_cause_where_no_look_says_which() -> None
     assert resolve(scenario, {}, Settings(), NOW)[0].arguments is None
     given = {"provider": "smsbower"}
     assert resolve(scenario, {}, Settings(), NOW, given=given)[0].arguments == ("smsbower",)
+
+
+def test_a_pod_has_its_whole_name_where_there_is_room_and_else_the_end_of_it() -> None:
+    title = "pod nexnum-app-7w76kdhcjq-q6k4s reaches no provider"
+    cut_off = replace(causes.ONE.candidates[0], title=title, target={"pod": "nexnum-app-7w76kdhcjq-q6k4s"})
+    one = replace(causes.ONE, candidates=(cut_off,))
+    assert line(one, 120).startswith(f" SEV-1  {title}, since 13:55")
+    assert line(one, 60) == " SEV-1  pod …q6k4s reaches no provider, since 13:55  why: w"

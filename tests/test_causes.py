@@ -11,6 +11,7 @@ import sample_readings as sample
 from cause_readings import failing, session, stalled
 from sample_readings import NOW, ago
 
+from nexconsole.causes.evidence import joined
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import Reason, Severity, causes_first, judge
@@ -236,3 +237,21 @@ def test_the_cause_of_a_cause_stands_before_it() -> None:
         )
     )
     assert [reason.text for reason in causes_first(reasons, {})] == ["polling", "slots", "customers", "money"]
+
+
+def test_what_says_the_same_of_two_things_is_said_once() -> None:
+    texts = [
+        *(f"no change of a {kind} in the 10 min before" for kind in ("ConfigMap", "Secret")),
+        "purchases fail",
+        *(f"no change of a {kind} in the last 6 h" for kind in ("ConfigMap", "Secret", "Deployment")),
+        "5sim fails 3 of 4",
+        "tiger-sms fails 3 of 4",
+    ]
+    assert joined(texts) == [
+        "no change of a ConfigMap or Secret in the 10 min before",
+        "purchases fail",
+        "no change of a ConfigMap or Secret in the last 6 h",
+        "no change of a Deployment in the last 6 h",
+        "5sim fails 3 of 4",
+        "tiger-sms fails 3 of 4",
+    ]

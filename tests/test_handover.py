@@ -25,6 +25,7 @@ from nexconsole.report.handover import HandoverContext, HandoverPage, as_json, a
 from nexconsole.screens.handover import HandoverScreen
 from nexconsole.settings import JournalSettings, Settings
 from nexconsole.severity import judge
+from nexconsole.signals.runway import Ceiling, Runway
 
 SETTINGS = Settings()
 NAME = "INC-20261123-1342"
@@ -81,6 +82,20 @@ def test_it_says_what_stands_what_it_is_what_was_tried_what_comes_and_who():
         "commander nobody, operator nobody, scribe nobody",
         "at a console now: maria, piet",
     )
+
+
+def test_it_began_when_its_cause_did_and_what_is_reached_already_is_not_expected():
+    named = causes.ONE.candidates[0]
+    early = replace(named, since=causes.onset(minutes=31))
+    one = replace(causes.ONE, candidates=(early, *causes.ONE.candidates[1:]))
+    page = handover(context(explanation=one))
+    assert "; begun 2026-01-23 13:36Z, 31 min ago" in section(page, "What stands")[0]
+    now, soon = sample.NOW, sample.NOW + timedelta(minutes=9)
+    gone = Ceiling(name="balance at smsbower", now=0.0, limit=0.0, text="used up", earliest=now, latest=now)
+    near = Ceiling(name="connections", now=83.0, limit=100.0, text="83 of 100", earliest=now, latest=soon)
+    readings = sample.incident() | {"runway": sample.reading("runway", Runway(ceilings=(gone, near)))}
+    expected = [line for line in section(handover(context(readings=readings)), "What comes") if "expected" in line]
+    assert len(expected) == 1 and expected[0].startswith("expected: connections: 83 of 100; reached between ")
 
 
 def test_with_nothing_read_it_is_from_the_journal_alone_and_says_so():

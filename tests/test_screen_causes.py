@@ -46,10 +46,10 @@ async def test_the_answer_stands_first_with_its_evidence_and_the_readings_behind
             "?  its status page says so: its status page is not read",
             "1 line more, none of them against it",
             "what would settle it:",
-            "the release breaks purchases",
-            "what changed, set against 13:55",
+            "what changed; it began at 13:55",
             "whom it hurts",
             "when it ends or begins",
+            "the release breaks purchases",
             "reasons of the level",
             "PostgreSQL does not answer: PostgreSQL answers in 2 ms",
         ]

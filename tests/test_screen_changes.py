@@ -66,7 +66,7 @@ async def test_what_is_not_read_is_no_quiet() -> None:
         assert "not known: kubernetes: forbidden" in text_of(app)
         app.monitor.take(sample.reading("changes", ChangeLog(notes=("audit rows can't be read",))))
         app.screen.paint()
-        assert "audit rows can't be read" in text_of(app) and "nothing changed that could be read" in text_of(app)
+        assert "audit rows can't be read" in text_of(app) and "no change is known" in text_of(app)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def onset_of(explanation: Explanation | None, readings: Mapping[str, Reading]) -
 
 
 def heading(onset: Onset | None) -> str:
-    """`what changed, set against 13:55`."""
-    return f"what changed, set against {clock_minute(onset.at)}" if onset is not None and onset.at else "what changed"
+    """`what changed; it began at 13:55`."""
+    return f"what changed; it began at {clock_minute(onset.at)}" if onset is not None and onset.at else "what changed"
 
 
 def change_id(change: Change) -> str:
@@ -64,6 +64,6 @@ def against_onset(change: Change, onset: Onset | None, now: datetime) -> tuple[s
 def said(change: Change) -> str:
     """The change in one sentence, with what it was and is where that may be shown and is not said already."""
     words = change.text or change.subject
-    if change.before and change.after and change.after not in words:
+    if change.before and change.after and change.after != change.before and change.after not in words:
         return f"{words}: {change.before} -> {change.after}"
     return words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -59,7 +59,7 @@ class Facts:
             told = next((part for part in parts if part[0] is None), None)
         shown = [told] if told is not None else parts
         answers = tuple(each for _, _, each in parts if each is not None)
-        text = "; ".join(dict.fromkeys(text for _, text, _ in shown))
+        text = "; ".join(joined(dict.fromkeys(text for _, text, _ in shown)))
         return (told[0] if told is not None else not decisive), text, answers
 
     def _part(self, part: Comparison, names: Mapping[str, str]) -> tuple[bool | None, str, ProbeAnswer | None]:
@@ -98,6 +98,21 @@ class Facts:
         if probe.always and reading.error and reading.attempted_at is not None:
             return abs((self._now - reading.attempted_at).total_seconds()) <= max(TRIED_S, 3 * reading.every)
         return found.age_s is not None and found.age_s <= PATIENCE_S
+
+
+def joined(texts: Iterable[str]) -> list[str]:
+    """Those that say the same of two things as one: `no change of a ConfigMap or Secret in the 10 min before`."""
+    told: list[str] = []
+    for text in texts:
+        for at, other in enumerate(told):
+            one, two = other.split(), text.split()
+            differ = [n for n, (left, right) in enumerate(zip(one, two, strict=False)) if left != right]
+            if text.startswith("no ") and len(one) == len(two) and len(differ) == 1:
+                told[at] = " ".join((*one[: differ[0] + 1], "or", *two[differ[0] :]))
+                break
+        else:
+            told.append(text)
+    return told
 
 
 def filled(text: str, names: Mapping[str, str]) -> str:

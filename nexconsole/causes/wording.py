@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..runbook.model import Call
+from ..text.pod_names import brief_pods
 from ..text.units import clock_minute, date, several
 from .model import Candidate, Evidence, Explanation, Side
 
@@ -62,10 +63,10 @@ def evidence_mark(evidence: Evidence) -> tuple[str, str]:
 
 
 def evidence_words(evidence: Evidence) -> str:
-    """The chapter's sentence, and what the reading says to it."""
+    """The chapter's sentence, and what the reading says to it; pods by the end of their names."""
     title = evidence.title.rstrip(". ")
     negated = f"not so: {title}" if evidence.holds is False else title
-    return f"{negated}: {evidence.text}" if evidence.text and evidence.text != title else negated
+    return brief_pods(f"{negated}: {evidence.text}" if evidence.text and evidence.text != title else negated)
 
 
 def look_words(look: Call, settings: Settings) -> str:
@@ -81,12 +82,14 @@ def look_words(look: Call, settings: Settings) -> str:
 def headlines(explanation: Explanation | None, now: datetime, settings: Settings, level: str) -> tuple[str, ...]:
     """What the first line says of the cause, the longest wording first; () where there is nothing to say.
 
-    Nothing is said in calm. `level` is the severity's.
+    A pod has its whole name, and where that is too long the end of it. Nothing is said in calm. `level` is the
+    severity's.
     """
     if explanation is None:
         return ()
     if named := explanation.named:
-        return tuple(dict.fromkeys(_named(named, now)))
+        words = tuple(_named(named, now))
+        return tuple(dict.fromkeys(each for one in words for each in (one, brief_pods(one))))
     if level == "none":
         return ()
     look = explanation.next_look
@@ -102,6 +105,7 @@ def _named(named: Sequence[Candidate], now: datetime) -> Iterator[str]:
     first, others = named[0], len(named) - 1
     if others:
         yield f"{named_words(first, now)}; {several(others, 'more cause')}"
+        yield f"{first.title}; +{several(others, 'cause')}"
         yield f"{first.title}; +{others}"
     yield named_words(first, now) if not others else first.title
     yield first.title

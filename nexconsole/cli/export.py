@@ -1,4 +1,4 @@
-"""`nexconsole export JOURNAL`: an incident's report for people, scripts, paper or the chat channel."""
+"""`nexconsole export [JOURNAL]`: an incident's report for people, scripts, paper or the chat channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: Parser) -> None:
         "Print the report of an incident, from its journal. Customer data in it is masked; the journal itself stays as"
         " it was written."
     )
-    meaning = "an incident's id, or a journal's file; with --owed: none is the newest incident"
+    meaning = "an incident's id, or a journal's file; none: the newest that is open, else the newest"
     parser.add_argument("journal", metavar="JOURNAL", nargs="?", help=meaning)
     meaning = "line: the present state, for a chat channel (default md)"
     parser.add_argument("--format", choices=FORMATS, help=meaning)
@@ -41,8 +41,6 @@ def run(options: Namespace) -> int:
         raise UsageError("--owed prints CSV: leave --format out (`nexconsole export --help`)")
     if options.output and not options.owed:
         raise UsageError("--output goes with --owed: the report goes to standard output (`nexconsole export --help`)")
-    if options.journal is None and not options.owed:
-        raise UsageError("the following arguments are required: JOURNAL (`nexconsole export --help`)")
     settings = load(options).settings
     found = incident_named(options.journal, settings)
     if options.owed:

@@ -24,6 +24,7 @@ from ..incident.open_items import OpenItem
 from ..incident.roles import OBSERVER, ROLES
 from ..signals.customers import CUSTOMERS
 from ..signals.runway import RUNWAY
+from ..text.pod_names import brief_pods
 from ..text.units import clock_minute, date, duration, moment, several
 from .masked import masked
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ..model import Reading
     from ..settings import Settings
     from ..severity import Severity
+    from ..signals.runway import Ceiling
 
 FORMAT = 1  # of the JSON document
 WIDTH, HEIGHT = 80, 60
@@ -173,12 +175,21 @@ def _level_words(context: HandoverContext) -> str:
             words += f" (the rules say {judged})"
     elif level and not _judged(context):
         words += " when it was last on record"
-    if incident is not None and incident.since is not None:
-        since = incident.since
+    if (since := _begun(context)) is not None:
         words += (
             f"; begun {date(since)} {clock_minute(since)}Z, {duration(max(0.0, (now - since).total_seconds()))} ago"
         )
     return words
+
+
+def _begun(context: HandoverContext) -> datetime | None:
+    """When it began by its cause, or when its severity was first judged: what is earlier; None without an incident."""
+    incident, explanation = context.incident, context.explanation
+    if incident is None or incident.since is None:
+        return None
+    named = explanation.named if explanation is not None else ()
+    onsets = (candidate.since.at for candidate in named if candidate.since is not None)
+    return min((incident.since, *(at for at in onsets if at is not None)))
 
 
 def _hurt(context: HandoverContext) -> str:
@@ -233,7 +244,7 @@ def _recorded_cause(incident: Incident | None) -> str:
 
 
 def _evidence(evidence: Evidence) -> str:
-    return evidence.text or evidence.title
+    return brief_pods(evidence.text or evidence.title)
 
 
 def _ruled_out(context: HandoverContext) -> Iterator[str]:
@@ -307,8 +318,8 @@ def _next(context: HandoverContext) -> Iterator[str]:
                 waits = "approval" if proposal.needs == "approval" else "objections"
                 yield f"{proposal.name} of {proposal.by} waits for {waits} until {clock_minute(proposal.until)}Z"
     runway = RUNWAY.value(context.readings)
-    ceilings = [one for one in runway.ceilings if one.earliest or one.latest] if runway is not None else []
-    yield from (f"by then: {reached(ceiling, context.now)[0]}" for ceiling in ceilings[:MOST_CEILINGS])
+    ceilings = [one for one in runway.ceilings if _comes(one, context.now)] if runway is not None else []
+    yield from (f"expected: {reached(ceiling, context.now)[0]}" for ceiling in ceilings[:MOST_CEILINGS])
     explanation = context.explanation
     for candidate in explanation.named[:MOST_CAUSES] if explanation is not None else ():
         if text := candidate.cause.remedy_text.rstrip(". "):
@@ -320,6 +331,12 @@ def _next(context: HandoverContext) -> Iterator[str]:
             yield f"scenario {walk.name}: {several(done, 'step')} done{last}"
         for note in incident.notes[-MOST_NOTES:]:
             yield f"note {clock_minute(note.at)}Z, {note.by}: {note.text}"
+
+
+def _comes(ceiling: Ceiling, now: datetime) -> bool:
+    """Whether it has an estimate, and is not reached yet: what is reached stands among the reasons."""
+    last = ceiling.latest or ceiling.earliest
+    return last is not None and last > now
 
 
 def _who(context: HandoverContext) -> Iterator[str]:

@@ -143,7 +143,7 @@ class ChangesScreen(PageScreen[None]):
             )
         said_of += log.notes
         if not log.changes:
-            said_of.append("nothing changed that could be read")
+            said_of.append("no change is known")
         return tuple(((line, "doubt"),) for sentence in said_of[:4] for line in wrapped(plain(sentence), width, 2))
 
     def _row(self, change: Change, onset: Onset | None, width: int) -> Line:

@@ -63,7 +63,10 @@ class IncidentController:
     async def _open(self) -> None:
         severity = self._session.monitor.severity
         level = severity.level if severity is not None and severity.level != "none" else ""
-        reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
+        reasons = severity.reasons[:1] if severity is not None else ()
+        explanation = self._session.monitor.explanation
+        named = explanation.named[:1] if explanation is not None else ()
+        offered = tuple(plain(text, 200) for text in (*(one.title for one in named), *(one.text for one in reasons)))
         others = [incident for incident in self._session.incident_store.incidents.values() if incident.open]
         hint = (
             f"others are open: {', '.join(other.id for other in others)}"
@@ -71,7 +74,7 @@ class IncidentController:
             else "you are the commander until you hand over"
         )
         title = f"open an incident{f', {level}' if level else ''}: what is happening?"
-        text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
+        text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=offered))
         if text is None:
             return
         self._opening = True

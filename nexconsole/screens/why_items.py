@@ -16,6 +16,7 @@ from ..causes.wording import NOT_KNOWN, evidence_mark, evidence_words, filled_ca
 from ..model import Reading, SignalKey, SourceHealth, State
 from ..panes import subjects
 from ..severity import SOURCES, Reason
+from ..text.pod_names import brief_pods
 from ..text.units import clock, duration, percent, several
 
 if TYPE_CHECKING:
@@ -82,20 +83,24 @@ Part = tuple[str, tuple[WhyItem, ...]]
 
 
 def sections(context: WhyContext) -> Iterator[Part]:
-    """The parts of the page as (heading, items), those without items too: the answer first."""
+    """The parts of the page as (heading, items), those without items too: the answer first, then what changed."""
     severity = context.severity
     reasons = severity.reasons if severity is not None else ()
     named = context.explanation is not None and context.explanation.named
     yield _answer(context, bool(reasons))
-    yield "may be as well" if named else "may be", tuple(_possible(context))
+    others = "may be as well" if named else "may be", tuple(_possible(context))
+    if not named:
+        yield others
     heading_of_reasons = "causes first" if context.explanation is None else "reasons of the level"
     of_level = heading_of_reasons, tuple(_reasons(reasons, context))
-    if not named:
+    if context.explanation is None:
         yield of_level
     yield heading(onset_of(context.explanation, context.readings)), tuple(_changes(context))
     yield "whom it hurts", tuple(_customers(context))
     yield "when it ends or begins", tuple(_runway(context))
     if named:
+        yield others
+    if context.explanation is not None:
         yield of_level
     yield "seen before", tuple(_seen_before(context))
     yield "it is not", tuple(_ruled_out(context))
@@ -257,7 +262,8 @@ def _ruled_out(context: WhyContext) -> Iterator[WhyItem]:
         why = next((line for line in candidate.evidence if evidence_mark(line)[0] == "-"), None)
         more = 0 if context.unfolded else alike[candidate.cause.id] - 1
         others = f" (nor at {several(more, 'other')})" if more else ""
-        words = f"{candidate.title}{others}: {why.text or why.title}" if why is not None else candidate.title + others
+        words = f"{brief_pods(candidate.title)}{others}"
+        words += f": {brief_pods(why.text or why.title)}" if why is not None else ""
         basis = why.answers[0].basis() if why is not None and why.answers else ""
         item = WhyItem(f"cause {candidate.key}", "·", "muted", words, "", _first_pane(candidate.evidence), False, basis)
         yield item
@@ -297,7 +303,7 @@ def _changes(context: WhyContext) -> Iterator[WhyItem]:
         item = WhyItem(key, clock(change.at)[:5], ink, text, "", (CHANGE, change_id(change)), False, change.source)
         yield replace(item, subject=subjects.change(change))
     if not log.changes and context.severity is not None and context.severity.reasons:
-        yield WhyItem("no change", "·", "muted", "nothing changed that could be read", "", (CHANGE, ""))
+        yield WhyItem("no change", "·", "muted", "no change is known", "", (CHANGE, ""))
     yield from _folded("what changed", len(order) - len(shown))
 
 
@@ -352,6 +358,8 @@ def _reasons(reasons: Iterable[Reason], context: WhyContext) -> Iterator[WhyItem
 
 def _reason(reason: Reason, number: int, context: WhyContext) -> WhyItem:
     since = context.since(reason)
+    if since is not None and not since.seen and context.explanation is not None and context.explanation.named:
+        since = None  # when this console began to look; the cause above says since when it is so
     parts = [
         f"since {clock(since.at)[:5]}{'' if since.seen else ' or earlier'}" if since is not None else "",
         context.where(reason.signal),

@@ -182,7 +182,7 @@ def _everybody(failing: Sequence[ProviderTraffic], others: Sequence[ProviderTraf
         known = f"{_rest(others)}, too few to compare" if others else "there is no other to compare with"
         return Scope(because=f"{worst.name} fails {_of_its(worst)}; {known}")
     rates = sorted(p.failures / p.decided for p in failing)
-    spread = f"{percent(rates[0])} to {percent(rates[-1])}"
+    spread = " to ".join(dict.fromkeys((percent(rates[0]), percent(rates[-1]))))
     who = "both" if len(failing) == 2 else f"all {_number(len(failing))}"
     return Scope(verdict="all", because=f"{spread} fail at {who} providers with enough purchases")
 

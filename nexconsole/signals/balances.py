@@ -196,7 +196,7 @@ def _left(view: View[Balances]) -> ProbeResult:
     if one.state == "unknown" or one.balance is None:
         return ProbeResult(text=f"not known: NexNum has never asked {one.name} for our balance", value=None)
     limit = f" of at least {money(one.alert)}" if one.alert is not None else ""
-    return ProbeResult(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
+    return ProbeResult(text=f"{_left_at(one)}{limit}: {one.state}", value=one.balance)
 
 
 def _state_of(view: View[Balances]) -> ProbeResult:
@@ -204,13 +204,20 @@ def _state_of(view: View[Balances]) -> ProbeResult:
     one = view.first(view.value.balances, "name")
     if one is None or one.state == "unknown" or one.balance is None:
         return ProbeResult(text=f"not known: nobody has asked for our balance at {view.argument}", value=None)
-    text = f"{_money(one)} are left at {one.name}: {one.state}"
+    text = f"{_left_at(one)}: {one.state}"
     return ProbeResult(text=f"not known: {text}" if one.old else text, value=None if one.old else one.state)
 
 
 def _money(balance: Balance) -> str:
-    old = ", an old figure" if balance.old else ""
-    return f"{money(balance.balance)} ({duration(balance.age_s)} ago{old})"
+    return f"{money(balance.balance)} {_read(balance)}"
+
+
+def _left_at(balance: Balance) -> str:
+    return f"{money(balance.balance)} left at {balance.name} {_read(balance)}"
+
+
+def _read(balance: Balance) -> str:
+    return f"({duration(balance.age_s)} ago{', an old figure' if balance.old else ''})"
 
 
 _GIVES = {"provider": "provider"}

@@ -72,9 +72,10 @@ def _share(kinds: tuple[str, ...], words: str) -> Read:
             # Behind an open breaker nobody says why any more: the failures before it said so.
             reasons, whole, when = one.newest, sum(one.newest.values()), ", the newest that say why"
         if whole < FEW:
-            return ProbeResult(text=f"not known: the logs explain only {several(whole, 'failure')}{at}", value=None)
+            told = f"explain only {several(whole, 'failure')}" if whole else "explain no failure"
+            return ProbeResult(text=f"not known: the logs {told}{at}", value=None)
         many = sum(reasons.get(kind, 0) for kind in kinds)
-        text = f"{count(many)} of {several(whole, 'explained failure')}{at} {words}{when}"
+        text = f"{count(many)} of {several(whole, 'failure')}{at} in the logs {words}{when}"
         return ProbeResult(text=text, value=many / whole)
 
     return read

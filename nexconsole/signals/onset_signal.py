@@ -61,7 +61,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     found.sort(key=lambda one: (one.at is not None, one.since, one.figure, one.subject))
     missing = sorted(set(WATCHED) - OPTIONAL - {figure for figure, _ in watched})
     if missing:
-        notes.append(f"no history, or none long enough, and so not watched: {', '.join(missing)}")
+        notes.append(f"no history, or none long enough, and so not watched: {', '.join(map(_title, missing))}")
     used = dict.fromkeys(history.source for history in watched.values())
     names = tuple(_called(figure, subject) for figure, subject in watched)
     return Onsets(source=", ".join(used), notes=tuple(notes), found=tuple(found), watched=names)

@@ -140,19 +140,19 @@ def _explained(
     rest: tuple[int, str, str],
     room: int,
 ) -> Line:
-    """The cause beside the level; behind it the first reason, the next step and how many reasons more, as they fit."""
+    """The cause beside the level; behind it the first reason, the next step, how many reasons and its key, as fits."""
     more, opens, missing = rest
-    least = cells(f"  +{more}{opens}") if more else 0
+    why = f"  why{opens}" if opens else ""
     shortest = cells(plain(cause[-1]))
-    lead = _first_fitting(cause, room - least if shortest + least <= room else room)
-    tails = [f"  +{more} more{opens}{gap}{missing}" for gap in ("  ",) if missing and more]
-    tails += [f"  +{more} more{opens}", f"  +{more}{opens}", f"  +{more}"] if more else [f"  {missing}"] * bool(missing)
+    lead = _first_fitting(cause, room - cells(why) if shortest + cells(why) <= room else room)
+    many = f"  {several(more + 1, 'reason')}{opens}"
+    tails = [f"{many}  {missing}"] * bool(missing) + [many, why]
     tail = next((tail for tail in tails if cells(lead + tail) <= room), "")
     left = room - cells(lead + tail)
-    why = _shorter(plain(first.text), left - cells(old) - 2, FIGURE)
-    why = f"  {why}{old}" if cells(why + old) + 2 <= left else ""
-    step = next((f"  next: {plain(step)}" for step in steps if cells(f"  next: {step}") <= left - cells(why)), "")
-    return (chip, (f" {lead}", "strong"), (why, "text"), (step, "note"), (tail, "muted"))
+    said = _shorter(plain(first.text), left - cells(old) - 2, FIGURE)
+    said = f"  {said}{old}" if cells(said + old) + 2 <= left else ""
+    step = next((f"  next: {plain(step)}" for step in steps if cells(f"  next: {step}") <= left - cells(said)), "")
+    return (chip, (f" {lead}", "strong"), (said, "text"), (step, "note"), (tail, "muted"))
 
 
 def _doubting(why: str, cause: Sequence[str], room: int) -> tuple[str, str]:

@@ -1,0 +1,19 @@
+"""Names of pods that are short enough for one line: what tells a pod from the others stays, all else does too."""
+
+import pytest
+
+from nexconsole.text.pod_names import brief_pods
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pod nexnum-app-7w76kdhcjq-q6k4s reaches no provider", "pod …q6k4s reaches no provider"),
+        ("app-7w76kdhcjq-7947l fails 61 of 61, app-7w76kdhcjq-q6k4s 0 of 60", "…7947l fails 61 of 61, …q6k4s 0 of 60"),
+        ("nexnum-app-0 of a StatefulSet keeps its name", "nexnum-app-0 of a StatefulSet keeps its name"),
+        ("nexnum-app:1.4.2 half-open best-route", "nexnum-app:1.4.2 half-open best-route"),
+        ("", ""),
+    ],
+)
+def test_of_a_deployments_pod_the_end_of_its_name_is_said(text: str, said: str) -> None:
+    assert brief_pods(text) == said
