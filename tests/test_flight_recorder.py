@@ -161,3 +161,18 @@ async def test_what_is_dropped_while_it_is_played_is_said_and_breaks_nothing(fil
         assert recording.at(at(700)) == {}
         assert "was dropped meanwhile" in recording.problems[0]
     await console.close()
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------
+
+
+def test_where_turns_take_long_it_records_more_seldom_and_never_takes_a_hundredth_of_a_core(file: Path) -> None:
+    recorder = FlightConsole(file).recorder
+    every = []
+    for took_s in (0.005, 0.4, 0.4, 0.4, 0.005, 0.005):
+        recorder._mind_cost(took_s)
+        every.append(recorder._every.total_seconds())
+    usual = every[0]
+    assert every[:2] == [usual, usual]  # one alone, as of a keyframe, is no habit
+    assert every[2] == every[3] and 0.4 / every[3] < 0.01
+    assert every[4:] == [usual, usual]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ COMMIT_S = 10.0  # a crash loses so much at most
 NEXT_S = 10.0  # between two tries to become the recorder
 RETRY_S = 30.0  # after what could not be written
 BACK = timedelta(minutes=2)  # a clock that goes back by more begins a new record
+SHARE = 0.008  # of a core it takes at most in the long run; where a turn takes long, it records more seldom
 GOES_ON = "the flight record goes on"
 
 
@@ -51,6 +53,7 @@ class FlightRecorder(Recorder):
         """Raises SettingsError where this account has no folder for it."""
         self._settings, self._say, self.tried = settings, say, False
         self._set_aside: list[str] = []
+        self._turn_s = 0.0  # of processor time, the last one
         super().__init__(settings, flight_record_file(settings), clock)
 
     def _made_writer(self, settings: Settings, console: str) -> RecordingWriter:
@@ -62,7 +65,7 @@ class FlightRecorder(Recorder):
     async def run(self) -> None:
         """Record until closed."""
         said = ""
-        commit_s = min(COMMIT_S, self._every.total_seconds())
+        commit_s = min(COMMIT_S, self._cadence_s(self._settings))
         while not self._closing.is_set():
             await self._turned()
             self.tried = True
@@ -71,11 +74,13 @@ class FlightRecorder(Recorder):
             if self.trouble != said:
                 self._say(self.trouble or GOES_ON)
             said = self.trouble
-            await self._rest(RETRY_S if self.trouble else commit_s if self.records else NEXT_S)
+            pace = max(commit_s, self._every.total_seconds()) if self._is_slowed else commit_s
+            await self._rest(RETRY_S if self.trouble else pace if self.records else NEXT_S)
 
     # --- in the thread ----------------------------------------------------------------------------------------
 
     def _turn(self) -> bool:
+        began = time.thread_time()
         try:
             if self._writer.holds():
                 self._mind_clock(self._end)
@@ -83,6 +88,18 @@ class FlightRecorder(Recorder):
         except SetAside as error:
             self._set_aside.append(str(error))
             return super()._turn()
+        finally:
+            self._mind_cost(time.thread_time() - began)
+
+    def _mind_cost(self, took_s: float) -> None:
+        """From now on record no more often than such turns may be; one alone, as of a keyframe, changes nothing."""
+        least_s = min(took_s, self._turn_s) / SHARE
+        self._turn_s = took_s
+        self._every = timedelta(seconds=max(self._cadence_s(self._settings), least_s))
+
+    @property
+    def _is_slowed(self) -> bool:
+        return self._every.total_seconds() > self._cadence_s(self._settings)
 
     def _begin(self, now: datetime) -> None:
         self._mind_clock(self._writer.end)
