@@ -8,6 +8,8 @@ from urllib.parse import unquote
 import pytest
 
 from nexconsole import docs, settings
+from nexconsole.actions.registry import COMMANDS
+from nexconsole.causes import chapters
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nexconsole"
@@ -128,6 +130,13 @@ def test_the_settings_that_the_readme_shows_are_settings(tmp_path):
     file.write_text(re.sub(r"\{ command = .*? \}", '"postgresql://db/nexnum"', shown[1]))
     loaded = settings.load(str(file), {}, {}).settings
     assert loaded.environment == "production" and loaded.kubernetes.context == "prod"
+
+
+def test_the_cause_that_the_readme_shows_is_a_cause():
+    shown = re.search(r"```markdown\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    parsed = chapters.parse(shown[1], "team.md")
+    assert [cause.id for cause in parsed.causes] == ["closed-at-night"]
+    assert chapters.check(shown[1], COMMANDS) == ()
 
 
 def test_the_changelog_begins_with_this_version():

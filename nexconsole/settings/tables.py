@@ -352,7 +352,7 @@ class Settings(SettingsTable):
     glyphs: Glyphs = "auto"  # full, console (a font of 256 characters) or ascii; auto: by TERM and the locale
     mouse: bool = True  # clicks and the wheel; false: the terminal selects text without a modifier key
     log_level: LogLevel = "info"  # what the program's own log tells
-    runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
+    runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios and causes
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
