@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexconsole.actions.registry import COMMANDS
+from nexconsole.causes import chapters
+from nexconsole.runbook import library
 from nexconsole.runbook.library import SHIPPED, read, shipped
 from nexconsole.runbook.model import Branch, Call, Question, Step
 from nexconsole.runbook.parser import parse
@@ -267,3 +271,17 @@ def test_no_markdown_whatever_makes_the_parser_crash(text):
     fitting(book, {}, Settings(), NOW)
     for chapter in book.chapters():
         resolve(chapter, {}, Settings(), NOW)
+
+
+@pytest.mark.parametrize("read", [library.shipped, chapters.shipped])
+def test_what_was_parsed_leaves_no_garbage(read: Callable[[], object]) -> None:
+    """A console freezes what there is once it stands: some megabytes of the Markdown's nodes would stay with it."""
+    read()
+    gc.collect()
+    gc.disable()
+    try:
+        kept = read()
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert kept and left < 2_000

@@ -119,7 +119,8 @@ def parse(text: str, origin: str = "") -> ParsedCauses:
     if len(text) > MAX_CHARACTERS:
         return ParsedCauses(problems=(RunbookProblem(line=1, text=f"over {MAX_CHARACTERS:,} characters long"),))
     reader = _CauseReader(origin)
-    reader.document(markdown.sections(text))
+    with markdown.sections(text) as document:
+        reader.document(document)
     return ParsedCauses(
         causes=tuple(reader.causes),
         problems=tuple(sorted(set(reader.problems))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,13 @@ class MarkdownSection:
     last_line: int = 0
 
 
-def sections(text: str) -> MarkdownSection:
-    """The whole document as one section of level 0."""
+@contextmanager
+def sections(text: str) -> Iterator[MarkdownSection]:
+    """The whole document as one section of level 0, whose blocks are gone afterwards.
+
+    Their nodes point at each other: without this they would stay until garbage is collected, or for good where what
+    there is by then is never looked at again. A runbook's are some megabytes.
+    """
     from markdown_it import MarkdownIt
     from markdown_it.tree import SyntaxTreeNode
 
@@ -37,7 +43,8 @@ def sections(text: str) -> MarkdownSection:
     last = text.count("\n") + 1
     root = MarkdownSection(0, "", 1, last_line=last)
     path = [root]
-    for node in SyntaxTreeNode(parser.parse(text)).children:
+    tree = SyntaxTreeNode(parser.parse(text))
+    for node in tree.children:
         if node.type != "heading":
             path[-1].blocks.append(node)
             continue
@@ -49,7 +56,19 @@ def sections(text: str) -> MarkdownSection:
         section = MarkdownSection(level, title, line, codes, last_line=last)
         path[-1].sections.append(section)
         path.append(section)
-    return root
+    try:
+        yield root
+    finally:
+        _part(tree)
+
+
+def _part(tree: SyntaxTreeNode) -> None:
+    """No node of it points at another one any more."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.children
+        node.children, node.parent = [], None
 
 
 def line_of(node: SyntaxTreeNode) -> int:

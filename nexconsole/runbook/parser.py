@@ -60,7 +60,8 @@ def parse(text: str, origin: str = "") -> Parsed:
             runbook=Runbook(), problems=(RunbookProblem(line=1, text=f"over {MAX_CHARACTERS:,} characters long"),)
         )
     reader = _Reader(origin)
-    reader.document(markdown.sections(text))
+    with markdown.sections(text) as document:
+        reader.document(document)
     problems = tuple(sorted(set(reader.problems)))
     book = Runbook(levels=tuple(reader.levels), scenarios=tuple(reader.scenarios), commands=tuple(reader.commands))
     return Parsed(runbook=book, problems=problems, lines=reader.lines, has_causes=reader.has_causes)
