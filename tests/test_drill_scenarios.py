@@ -83,10 +83,10 @@ def test_a_scenario_names_causes_that_there_are_and_differs_by_seed(name: str) -
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_plays_in_memory_with_any_seed(name: str) -> None:
-    """A minute of it, half of that after its onset; no row is in it that another seed gives too."""
+    """40 s of it, half of that after its onset; no row is in it that another seed gives too."""
     ids: list[set[str]] = []
     for seed in range(2):
-        scenario = replace(staged_after(scenario_named(name, seed=seed), 30.0), history_s=60.0, browses_per_s=0.5)
+        scenario = replace(staged_after(scenario_named(name, seed=seed), 20.0), history_s=40.0, browses_per_s=0.5)
         market = Market(scenario, seed, EPOCH)
         assert len(market.troubles.faults) == len(staged(scenario, seed))
         market.play(EPOCH)

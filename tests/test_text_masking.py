@@ -216,7 +216,7 @@ def test_a_last_look_keeps_the_width_of_a_line() -> None:
 PHONES = st.builds(
     lambda code, parts, between: f"+{code}{between}{between.join(parts)}",
     st.integers(1, 999),
-    st.lists(st.from_regex(r"[0-9]{2,4}", fullmatch=True), min_size=3, max_size=3),
+    st.lists(st.text("0123456789", min_size=2, max_size=4), min_size=3, max_size=3),
     st.sampled_from(["", " ", "-", "."]),
 )
 WORDS = st.text(st.sampled_from("abc ,;:()[]{}'\"=<>/@+-.0123456789äé…‹›"), max_size=40)
