@@ -32,7 +32,8 @@ from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
 ROOT = Path(nexconsole.__file__).parent
-ALLOWED = ("settings", "session")  # the folders that may ask the settings what a console may do
+# Who may ask the settings what a console may do; a recorder without a screen gives all its rights away.
+ALLOWED = ("settings", "session", "cli/record.py")
 
 
 def settings(folder: Path, **tables: Any) -> Settings:

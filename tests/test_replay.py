@@ -229,7 +229,7 @@ async def test_a_scenario_shows_its_steps_and_takes_none(folder):
 
 async def test_the_keys_of_a_scenario_look_around_in_a_replay_and_record_nothing(folder):
     async with replay(folder, 60) as (app, pilot, _):
-        await pilot.press("s")
+        app.controller.scenarios.open("high-purchase-failure-rate")
         pane = await until(lambda: app.controller.scenarios.pane)
         await until(lambda: pane.lines)
         before = digest(folder)
