@@ -59,7 +59,7 @@ class StageWorld:
         return url.replace(f":{port}", f":{wire.port}")
 
     async def postgres(self) -> dict[str, Any]:
-        return {"url": await self.wired(self.database.url), "connect_timeout_s": 0.6, "statement_timeout_s": 0.6}
+        return {"url": await self.wired(self.database.url), "connect_timeout_s": 1.2, "statement_timeout_s": 1.2}
 
     async def redis(self) -> dict[str, Any]:
         return {"url": await self.wired(self._redis.url), "timeout_s": 0.6}

@@ -328,15 +328,18 @@ async def test_a_stall_holds_real_locks_until_it_is_cleared_or_somebody_ends_its
 ) -> None:
     await ask(verb="inject", fault="database-stall", after_s=0.5)
     await until(database, BLOCKED, True)
-    record = json.loads((world.temp_tree.folder / "drill.json").read_text())
-    pid = int(record["faults"][-1]["target"])
-    assert record["faults"][-1]["helps"] == [f"backend.terminate {pid}"]
+    async with asyncio.timeout(60):
+        while not (fault := json.loads((world.temp_tree.folder / "drill.json").read_text())["faults"][-1])["target"]:
+            await asyncio.sleep(0.05)
+    assert fault["helps"] == [f"backend.terminate {int(fault['target'])}"]
     await ask(verb="clear")
     await until(database, BLOCKED, False)
     said = await ask(verb="inject", fault="database-stall")
     await until(database, BLOCKED, True)
-    pid = int((await ask(verb="running"))["faults"][-1]["target"])
-    assert await database.fetchval("SELECT pg_terminate_backend($1)", pid)
+    async with asyncio.timeout(60):
+        while not (pid := (await ask(verb="running"))["faults"][-1]["target"]):
+            await asyncio.sleep(0.05)
+    assert await database.fetchval("SELECT pg_terminate_backend($1)", int(pid))
     async with asyncio.timeout(60):
         while (said := await ask(verb="running"))["faults"][-1]["state"] != "over":
             await asyncio.sleep(0.1)
