@@ -148,3 +148,11 @@ def test_a_pod_has_its_whole_name_where_there_is_room_and_else_the_end_of_it() -
     one = replace(causes.ONE, candidates=(cut_off,))
     assert line(one, 120).startswith(f" SEV-1  {title}, since 13:55")
     assert line(one, 60) == " SEV-1  pod …q6k4s reaches no provider, since 13:55  why: w"
+
+
+def test_a_beginning_that_nobody_could_have_seen_earlier_is_not_told() -> None:
+    def since(known: timedelta) -> str:
+        return since_words(causes.onset(at=None, known_from=NOW - known), NOW)
+
+    assert since(timedelta(seconds=30)) == ""
+    assert since(timedelta(hours=1)).startswith("since before ")

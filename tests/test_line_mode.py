@@ -157,6 +157,19 @@ async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_
     assert row is False
 
 
+def test_of_many_reasons_three_are_said_and_then_how_many_more_there_are() -> None:
+    said = Changes()
+    many = [replace(FLAPS, text=f"pool {n} flaps", about=f"pool {n}") for n in "abcdef"]
+    first = said.sentences(seen(worse(FAILS, *many)))
+    assert [line for line in first[1:] if "reason" in line or "also" in line] == [
+        "also SEV-3: pool a flaps",
+        "also SEV-3: pool b flaps",
+        "also SEV-3: pool c flaps",
+        "and 3 more reasons: why lists them",
+    ]
+    assert not said.sentences(seen(worse(FAILS, *many), 1.0))
+
+
 def test_what_leads_by_turns_is_not_said_by_turns() -> None:
     said = Changes()
     said.sentences(seen(worse(FAILS)))

@@ -86,6 +86,7 @@ async def test_what_is_silent_or_was_never_read_is_listed_too() -> None:
         assert "alerts: refused" in said and "pane 7, alerts" in said
         assert "outbox: last read 5 min ago: no answer" in said
         assert "transactions:" not in said
+        assert "·       nothing is wrong" not in said
 
 
 async def test_all_that_is_still_in_force_is_listed_in_calm() -> None:
@@ -99,6 +100,7 @@ async def test_all_that_is_still_in_force_is_listed_in_calm() -> None:
         assert "still in force: provider 2 is disabled, by maria 2 min ago; u undoes it" in text_of(app)
         await pilot.press("w")
         assert all(what in text_of(app) for what in force)
+        assert "·       nothing is wrong" in text_of(app)
 
 
 async def test_unlike_the_others_the_list_of_a_frozen_picture_is_as_it_was() -> None:

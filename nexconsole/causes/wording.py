@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..signals.onset import Onset
 
 NEAR = timedelta(hours=12)  # a time that is further away has its date
+LATELY = timedelta(minutes=2)
 TOLD = 2  # causes that the headline names
 ABOUT_S = 90.0  # an onset that is less certain than this is "about" a time
 NOT_KNOWN = "cause not known"
@@ -28,9 +29,11 @@ def time_of(at: datetime, now: datetime) -> str:
 
 
 def since_words(onset: Onset | None, now: datetime) -> str:
-    """`since 03:12`, `since about 03:12`, `since before 01:00` where the history is no older; "" without an onset."""
+    """`since 03:12`, `since about 03:12`, `since before 01:00` where the history is no older; "" where it is of now."""
     if onset is None:
         return ""
+    if onset.at is None and now - onset.known_from < LATELY:
+        return ""  # nobody knew of it before a moment ago: that tells nothing
     if onset.at is None:
         return f"since before {time_of(onset.known_from, now)}"
     return f"since {'about ' * (onset.within_s >= ABOUT_S)}{time_of(onset.at, now)}"

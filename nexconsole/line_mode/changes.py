@@ -19,6 +19,7 @@ from ..text.sanitize import clean
 from ..text.units import clock, duration, period, several
 from .causes import CauseChanges
 
+MOST_AT_ONCE = 3  # reasons that are said one by one after the first; of more their number
 STILL = timedelta(minutes=1)  # while it is not calm, the level and its first reason are said so often
 STEADY = timedelta(seconds=5)  # what leads, or fits, is said when it has done so for this long
 AGAIN = timedelta(minutes=5)  # a scenario that fits is not offered again within
@@ -110,9 +111,12 @@ class Changes:
     def _others(self, severity: Severity, at: datetime) -> Iterator[str]:
         """The reasons after the first one, and those that are over."""
         there = {_identity(reason): reason for reason in severity.reasons}
+        new = [identity for identity in there if identity not in self._reasons and identity != self._first]
+        for identity in new[:MOST_AT_ONCE]:
+            yield f"also {there[identity].level}: {_reason(there[identity])}"
+        if len(new) > MOST_AT_ONCE:
+            yield f"and {several(len(new) - MOST_AT_ONCE, 'more reason')}: why lists them"
         for identity, reason in there.items():
-            if identity not in self._reasons and identity != self._first:
-                yield f"also {reason.level}: {_reason(reason)}"
             self._reasons[identity] = (reason, at)
         for identity, (reason, seen_at) in tuple(self._reasons.items()):
             if identity not in there and at - seen_at >= GONE:

@@ -126,13 +126,21 @@ def _seen_before(context: WhyContext) -> Iterator[WhyItem]:
 def _answer(context: WhyContext, wrong: bool) -> Part:
     """The named causes; that it is not known, and what to look at, where something is wrong and none is named."""
     explanation = context.explanation
-    if explanation is None:
-        doubt = WhyItem("unexplained", "?", "doubt", context.unexplained)
-        return "likely", (doubt,) if context.unexplained else ()
-    if named := explanation.named:
+    if explanation is not None and (named := explanation.named):
         heading = "likely" if len(named) == 1 else f"likely, {several(len(named), 'cause')} at once"
         return heading, tuple(item for each in named for item in _named(each, context))
-    return "likely", tuple(_not_known(explanation, context)) if wrong else ()
+    if explanation is None and context.unexplained:
+        return "likely", (WhyItem("unexplained", "?", "doubt", context.unexplained),)
+    if not wrong:
+        return "now", tuple(_calm(context))
+    return "likely", tuple(_not_known(explanation, context)) if explanation is not None else ()
+
+
+def _calm(context: WhyContext) -> Iterator[WhyItem]:
+    """That nothing is wrong; nothing where that is not known."""
+    severity = context.severity
+    if severity is not None and severity.level == "none" and not severity.unanswered and not severity.unknown:
+        yield WhyItem("calm", "·", "text", "nothing is wrong")
 
 
 def _named(candidate: Candidate, context: WhyContext) -> Iterator[WhyItem]:
@@ -315,7 +323,9 @@ def _customers(context: WhyContext) -> Iterator[WhyItem]:
     if not words:
         return
     basis = _basis(CUSTOMERS, context)
-    yield WhyItem("customers", "●", "warn", words, "", (PANE, CUSTOMERS), False, basis)
+    calm = context.severity is not None and context.severity.level == "none"
+    mark, ink = ("·", "text") if calm else ("●", "warn")  # a few always fail
+    yield WhyItem("customers", mark, ink, words, "", (PANE, CUSTOMERS), False, basis)
     out = value.out_of_line if context.unfolded else value.out_of_line[:FOLDED]
     for part in out:
         said = f"{part.kind} {part.name}: {percent(part.share)} fail, {part.failed} of {part.decided}"
