@@ -217,7 +217,8 @@ def _minutes(refused: int, failed: int) -> tuple[MinuteFunnel, ...]:
 
 def _asked(*rows: tuple[str, int, int, int, int, int]) -> tuple[ProviderFunnel, ...]:
     return tuple(
-        ProviderFunnel(name=n, attempts=a, sold=s, failed=f, refused=r, waiting=w) for n, a, s, f, r, w in rows
+        ProviderFunnel(name=n, attempts=a, sold=s, failed=f, refused=r, waiting=w, between=0.02)
+        for n, a, s, f, r, w in rows
     )
 
 

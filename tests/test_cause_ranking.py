@@ -189,7 +189,7 @@ def test_a_probe_that_fails_is_not_known(monkeypatch: pytest.MonkeyPatch):
     def broken(*_: object) -> None:
         raise RuntimeError("a plug-in's")
 
-    monkeypatch.setattr(evidence, "answer", broken)
+    monkeypatch.setattr(evidence, "seen", broken)
     found = explained(changed(database=stalled(), transactions=failing(0.6)))
     assert found.named == () and found.unexplained
 
@@ -275,13 +275,13 @@ def test_a_thousand_providers_are_gone_through_a_few_times_and_asked_no_more_tha
     monkeypatch: pytest.MonkeyPatch,
 ):
     asked: list[str] = []
-    ask = evidence.answer
+    ask = evidence.seen
 
     def counted(probe, *rest):
         asked.append(probe.name)
         return ask(probe, *rest)
 
-    monkeypatch.setattr(evidence, "answer", counted)
+    monkeypatch.setattr(evidence, "seen", counted)
     found = {}
     for many in (20, 1000):
         readings = crowd(many)

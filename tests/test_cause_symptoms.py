@@ -20,7 +20,11 @@ from nexconsole.severity import judge
 from nexconsole.signals.change import Change, ChangeKind, ChangeLog
 from nexconsole.signals.changes_servers import FLUSHED, STARTED
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
+from nexconsole.signals.funnel_parts import PodFunnel
 from nexconsole.signals.onset import Onset, Onsets
+from nexconsole.signals.outbox import Outbox
+from nexconsole.signals.probe import answer
+from nexconsole.signals.registry import probes
 from nexconsole.signals.transactions import ProviderTraffic, Transactions
 
 SETTINGS = Settings()
@@ -114,3 +118,39 @@ def test_twice_the_customers_are_refused_twice_as_often_and_that_is_nothing():
 )
 def test_a_server_that_fell_over_a_moment_ago_is_a_symptom(log: ChangeLog, said: tuple[str, ...]):
     assert symptoms(changed(changes=log), NOW) == said
+
+
+def test_nothing_leaves_the_outbox_long_before_its_events_are_late():
+    calm = sample.calm()["outbox"].value
+    assert isinstance(calm, Outbox)
+    history = ((0.0, 212), (2.0, 217), (4.0, 222), (6.0, 226))
+    still = replace(calm, pending=226, oldest_pending_s=110.0, drained_per_min=None, history=history)
+    found = explained(changed(outbox=still))
+    assert [each.key for each in found.named] == ["outbox-stopped"]
+    works = replace(still, history=((0.0, 212), (2.0, 190), (4.0, 222), (6.0, 226)))
+    assert symptoms(changed(outbox=works), NOW) == ()
+    assert symptoms(changed(outbox=replace(still, history=history[:1])), NOW) == ()
+
+
+def test_what_ends_alike_at_the_others_is_no_provider_s_own():
+    readings = no_stock_at_smsbower()
+    funnel = readings["funnel"].value
+    assert isinstance(funnel, Funnel)
+    shared = replace(funnel, failures={"no stock": 30})
+    assert explained(readings | {"funnel": reading("funnel", shared)}).named == ()
+
+
+def test_just_the_pods_that_started_since_a_setting_was_changed_fail():
+    bad, good = PodFunnel(name="a", decided=30, failed=29), PodFunnel(name="b", decided=40, failed=1)
+    funnel = sample.calm()["funnel"].value
+    assert isinstance(funnel, Funnel)
+
+    def took_up(*started: str, pods: tuple[PodFunnel, ...] = (bad, good)) -> object:
+        secret = Change(at=ago(900), kind=ChangeKind.SECRET, subject="s", target="s", text="it was changed")
+        restarts = (Change(at=ago(60), kind=ChangeKind.RESTART, subject=name, target=name, text="") for name in started)
+        readings = changed(changes=ChangeLog(changes=(*restarts, secret)), funnel=replace(funnel, by_pod=pods))
+        return answer(probes()["changes.taken-up"], readings, SETTINGS, NOW).value
+
+    assert took_up("a") is True
+    assert took_up("b") is False and took_up("a", "b") is False and took_up() is False
+    assert took_up("a", pods=(bad,)) is None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexconsole.signals.funnel_parts import by_pod, newest, relapses, usual
+from nexconsole.signals.funnel_parts import between, by_pod, newest, relapses, usual
 from nexconsole.sources import funnel_lines, purchase_tally
 from nexconsole.sources.breakers import BreakerHistory
 from nexconsole.sources.distinct_count import KEPT, Distinct, distinct
@@ -425,6 +425,15 @@ def test_relapses_are_runs_of_failures_that_ended_with_a_sale() -> None:
     told = "ssffssfffsffffssfffss"
     assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 20.0) == 2
     assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 700.0) == 0
+
+
+def test_who_fails_in_part_all_the_time_has_no_relapses() -> None:
+    """Three in a row fail now and then by chance alone."""
+    told = [(float(n), sign == "f") for n, sign in enumerate("sfsfffssffsfsfffssfsffssfssffs")]
+    assert (relapses(told, 40.0), between(told, 40.0)) == (0, 0.417)
+    in_bursts = [(float(n), sign == "f") for n, sign in enumerate("ssssfffffsssssfffffsssfssffff")]
+    assert relapses(in_bursts, 40.0) == 2 and (between(in_bursts, 40.0) or 0.0) < 0.1
+    assert between(told[:8], 40.0) is None
 
 
 def test_a_provider_s_newest_failures_say_why_though_its_breaker_is_open_by_now() -> None:

@@ -155,6 +155,7 @@ VALUES: dict[str, Value] = {
         by_pod=(PodFunnel(name="a", decided=20, failed=9), PodFunnel(name="b", decided=40, failed=1)),
         providers=(
             ProviderFunnel(
+                between=0.05,
                 name="smsbower",
                 attempts=50,
                 sold=2,

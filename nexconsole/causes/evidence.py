@@ -13,7 +13,7 @@ from ..runbook.model import Call, Comparison, Condition
 from ..runbook.resolution import compare
 from ..settings import Settings
 from ..signals.name_index import NameIndex
-from ..signals.probe import Probe, ProbeAnswer, answer
+from ..signals.probe import Probe, ProbeAnswer, answered, freshness, seen
 from ..signals.registry import probes as known_probes
 from .model import Evidence, EvidenceRule
 
@@ -30,6 +30,7 @@ class Facts:
         self._readings, self._settings, self._now = readings, settings, now
         self._probes: Mapping[str, Probe] = known_probes(settings)
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[ProbeAnswer | None, str]] = {}
+        self._freshness: dict[str, tuple[State, float | None]] = {}
         self._index = NameIndex()
 
     def evidence(self, rule: EvidenceRule, names: Mapping[str, str]) -> Evidence:
@@ -52,13 +53,18 @@ class Facts:
         if len(condition.parts) == 1:
             holds, text, only = self._part(condition.parts[0], names)
             return holds, text, () if only is None else (only,)
-        parts = [self._part(part, names) for part in condition.parts]
         decisive = condition.joined == "or"
-        told = next((part for part in parts if part[0] is decisive), None)
+        parts: list[tuple[bool | None, str, ProbeAnswer | None]] = []
+        told = None
+        for each in condition.parts:
+            parts.append(part := self._part(each, names))
+            if part[0] is decisive:  # the others can't change it
+                told = part
+                break
         if told is None:
             told = next((part for part in parts if part[0] is None), None)
         shown = [told] if told is not None else parts
-        answers = tuple(each for _, _, each in parts if each is not None)
+        answers = tuple(found for _, _, found in parts if found is not None)
         text = "; ".join(joined(dict.fromkeys(text for _, text, _ in shown)))
         return (told[0] if told is not None else not decisive), text, answers
 
@@ -80,10 +86,13 @@ class Facts:
         if probe is None:
             return None, f"not known: there is no probe {name}"
         try:
-            found = answer(probe, self._readings, self._settings, self._now, " ".join(arguments), self._index)
+            seen_by = seen(probe, self._readings, self._settings, self._now, " ".join(arguments), self._index)
         except Exception as error:  # a probe of an installed package may be wrong; the others still answer
             log.debug("the probe %s failed: %r", name, error)
             return None, f"not known: the probe {name} failed"
+        if probe.signal not in self._freshness:
+            self._freshness[probe.signal] = freshness(self._readings.get(probe.signal), self._now)
+        found = answered(probe, seen_by, *self._freshness[probe.signal])
         if not found.known:
             return found, found.text
         if found.state is State.FRESH or self._of_now(probe, found):

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..model import Reading
+from ..model import Reading, State
 from ..runbook.model import Call
 from ..settings import Settings
 from ..severity import Reason, Severity
@@ -268,14 +268,23 @@ def _score(evidence: Sequence[Evidence]) -> float:
 
 
 def _stands(evidence: Sequence[Evidence], score: float) -> bool:
-    """Whether it may be named: all that is needed is known to hold, something tells, and nothing speaks against it."""
+    """Whether it may be named: all that is needed is known to hold, something tells, and nothing speaks against it.
+
+    What was not read for the first time yet may speak against it in a moment: until then it is not named.
+    """
     sides = [(line.side, line.holds) for line in evidence]
     return (
         score >= BAR
         and (Side.TELLING, True) in sides
         and (Side.AGAINST, True) not in sides
         and all(holds for side, holds in sides if side is Side.NEEDED)
+        and not any(line.holds is None and line.side is Side.AGAINST and _to_come(line) for line in evidence)
     )
+
+
+def _to_come(line: Evidence) -> bool:
+    """Whether it rests on a reading that is being taken for the first time."""
+    return any(each.state is State.WAITING for each in line.answers)
 
 
 class _Follows:

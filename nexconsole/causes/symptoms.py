@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from ..model import Reading, State
+from ..model import Reading, State, value_of
 from ..signals.change import CHANGES, ChangeLog
 from ..signals.changes_servers import is_loss, is_start
 from ..signals.onset import ONSET, Onset, Onsets
+from ..signals.outbox import Outbox, stands
 from ..signals.signal import PURCHASES, in_flight_at, purchases_at
 
 MOST = 40
@@ -46,7 +47,7 @@ AT_PROVIDER = {
 
 def symptoms(readings: Mapping[str, Reading], now: datetime) -> tuple[str, ...]:
     """What they are about, as reasons say it, each once; the earliest first. Bounded."""
-    found = (*_worse(readings, now), *_fallen(readings, now))
+    found = (*_worse(readings, now), *_fallen(readings, now), *_standing(readings, now))
     return tuple(dict.fromkeys(found))[:MOST]
 
 
@@ -95,3 +96,10 @@ def _fallen(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
             yield "postgres"
         elif is_loss(change):
             yield "Redis' data"
+
+
+def _standing(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
+    """An outbox that nothing leaves: it takes minutes until its events are late."""
+    outbox = value_of(readings, "outbox", Outbox)
+    if outbox is not None and stands(outbox) and _fresh(readings.get("outbox"), now):
+        yield "pending events"

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from ..model import SignalKey, Value
 
+RECONCILER, STOPPED = "reconciler", "stopped"  # a scheduler's target, and what it is after it stopped
+
 
 class ChangeKind(StrEnum):
     RELEASE = "release"  # a new revision of a deployment, whose image differs

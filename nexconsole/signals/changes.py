@@ -20,6 +20,8 @@ from ..text.units import clock, duration
 from . import changes_alerts, changes_cluster, changes_rows, changes_servers
 from .change import CHANGES, Change, ChangeKind, ChangeLog
 from .change_log import Trail, against, before_onset, log_of, newest, uncertain_s
+from .failure_kinds import FEW_ON_POD, split
+from .funnel import Funnel
 from .onset import ONSET, Onset
 from .probe import PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import LISTED, Signal, SubjectState
@@ -230,6 +232,24 @@ def _nearest(log: ChangeLog, onset: Onset, kind: ChangeKind, target: str) -> Cha
     return earlier[0] if earlier else found[-1]
 
 
+def _taken_up(view: View[ChangeLog]) -> ProbeResult:
+    """Whether purchases fail on just the pods that were started since a setting was changed, and on no other."""
+    changed = [each for each in view.value.changes if each.kind in (ChangeKind.CONFIG, ChangeKind.SECRET)]
+    if not changed:
+        return ProbeResult(text="no setting was changed", value=False)
+    funnel = view.other("funnel", Funnel)
+    if funnel is None or sum(pod.decided >= FEW_ON_POD for pod in funnel.by_pod) < 2:
+        return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)
+    bad, good = split(funnel.by_pod)
+    started = {
+        each.target for each in view.value.changes if each.kind is ChangeKind.RESTART and each.at > changed[0].at
+    }
+    if not bad or not started.issuperset(bad) or started.intersection(good):
+        return ProbeResult(text="it is not just the pods started since a change that fail", value=False)
+    text = f"{in_words(changed[0])}; most purchases fail on what was started since: {', '.join(bad[:4])}"
+    return ProbeResult(text=text, value=True)
+
+
 def _last(view: View[ChangeLog]) -> ProbeResult:
     kind = _kind(view)
     if kind is None:
@@ -259,6 +279,7 @@ PROBES = (
     _probe(
         "changes.provider", "whether this provider's row was changed before the onset", _provider, argument=PROVIDER
     ),
+    _probe("changes.taken-up", "whether only pods that started since a change of a setting fail", _taken_up),
     _probe(
         "changes.pod",
         "whether this pod was restarted before the onset",

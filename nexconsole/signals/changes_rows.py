@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MissingSchema
 from ..text.sanitize import clean, clean_name
 from ..text.units import duration
-from .change import Change, ChangeKind
+from .change import RECONCILER, STOPPED, Change, ChangeKind
 from .change_log import WINDOW_S, Trail
 from .changes_rollouts import between
 
@@ -305,7 +305,7 @@ class WorkTrail(Trail):
         stopped = overdue_s is not None and overdue_s > late_s
         at = now - timedelta(seconds=overdue_s or 0.0)
         text = "the reconciler stopped: expired orders are left as they are"
-        self._state("reconciler", stopped, at, ORDERS_S, text, "the reconciler runs again", now)
+        self._state(RECONCILER, stopped, at, ORDERS_S, text, "the reconciler runs again", now)
 
     def _state(
         self, what: str, stopped: bool, at: datetime, within_s: float, text: str, again: str, now: datetime
@@ -313,10 +313,10 @@ class WorkTrail(Trail):
         before = self.stopped.get(what, False)
         self.stopped[what] = stopped
         if stopped and not before:
-            self._note(what, at, within_s, text, "ran", "stopped")
+            self._note(what, at, within_s, text, "ran", STOPPED)
         elif before and not stopped:
             at, within_s = between(self.looked_at, now)
-            self._note(what, at, within_s, again, "stopped", "runs")
+            self._note(what, at, within_s, again, STOPPED, "runs")
 
     def _note(self, what: str, at: datetime, within_s: float, text: str, before: str, after: str) -> None:
         change = Change(

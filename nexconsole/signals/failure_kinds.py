@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Unpack
 
@@ -13,6 +13,7 @@ from ..catalogue import Argument
 from ..sources.funnel_lines import FAILURES
 from ..text.units import count, duration, latency, percent, several
 from .log_reach import within
+from .pod_logs import READ_LATE
 from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FEW = 4  # explained failures; fewer say nothing of the others
 FEW_ON_POD = 5  # decided purchases of a pod; with fewer it is not judged
 CHANCE = 2  # failures of one pod that may be chance
 FAILING = 0.2  # a pod's share of failures from which on it fails
+MOST_FAIL, HARDLY = 0.6, 0.15  # of a pod's purchases
 APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
 SLOWER = 2.5  # times as long as before
 SLOW_S = 2.0
@@ -91,11 +93,28 @@ def _provider(view: View[Funnel]) -> ProviderFunnel | None:
     return view.first(view.value.providers, "name")
 
 
+def _own(view: View[Funnel]) -> ProbeResult:
+    """How much of what ends as most failures of this provider end happens at it, and not at the others."""
+    value = view.value
+    if unknown := _unknown(value):
+        return unknown
+    one = _provider(view)
+    kinds = {} if one is None else {k: n for k, n in one.reasons.items() if k not in (*VAGUE, *OURS)}
+    if one is None or sum(kinds.values()) < FEW:
+        return ProbeResult(text=f"not known: the logs explain too few failures at {view.argument}", value=None)
+    kind = max(kinds, key=lambda each: (kinds[each], each))
+    whole = max(value.failures.get(kind, 0), kinds[kind])
+    text = f"{count(kinds[kind])} of {several(whole, 'failure')} with {kind} are at {one.name}"
+    return ProbeResult(text=text, value=kinds[kind] / whole)
+
+
 def _pods(view: View[Funnel]) -> ProbeResult:
     """Whether purchases fail on one pod, on some, on all, or on none."""
     value = view.value
     if unknown := _unknown(value):
         return unknown
+    if behind := next((note for note in value.notes if note.endswith(READ_LATE)), ""):
+        return ProbeResult(text=f"not known: {behind}", value=None)
     judged = [pod for pod in value.by_pod if pod.decided >= FEW_ON_POD]
     if len(judged) < 2:
         return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)
@@ -106,6 +125,25 @@ def _pods(view: View[Funnel]) -> ProbeResult:
     if len(failing) == 1 and _alone(failing[0], judged):
         return ProbeResult(text=said, value="one", gives={"pod": failing[0].name})
     return ProbeResult(text=said, value="all" if len(failing) == len(judged) else "some")
+
+
+def split(pods: Iterable[PodFunnel]) -> tuple[list[str], list[str]]:
+    """The pods on which most purchases fail and those on which hardly any does; none where some are in between."""
+    judged = [pod for pod in pods if pod.decided >= FEW_ON_POD]
+    bad = [pod.name for pod in judged if pod.failed >= MOST_FAIL * pod.decided]
+    good = [pod.name for pod in judged if pod.failed <= HARDLY * pod.decided]
+    return (bad, good) if bad and good and len(bad) + len(good) == len(judged) else ([], [])
+
+
+def _is_split(view: View[Funnel]) -> ProbeResult:
+    if unknown := _unknown(view.value):
+        return unknown
+    if sum(pod.decided >= FEW_ON_POD for pod in view.value.by_pod) < 2:
+        return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)
+    bad, good = split(view.value.by_pod)
+    if not bad:
+        return ProbeResult(text="purchases fail on no part of the pods alone", value=False)
+    return ProbeResult(text=f"most fail on {', '.join(bad[:4])}, and hardly any on {', '.join(good[:4])}", value=True)
 
 
 def _fails(pod: PodFunnel) -> bool:
@@ -188,6 +226,16 @@ def _relapses(view: View[Funnel]) -> ProbeResult:
     return ProbeResult(text=text, value=float(one.relapses))
 
 
+def _between_bursts(view: View[Funnel]) -> ProbeResult:
+    if unknown := _unknown(view.value):
+        return unknown
+    one = _provider(view)
+    if one is None or one.between is None:
+        return ProbeResult(text=f"not known: the logs tell of too few purchases at {view.argument}", value=None)
+    text = f"{one.name} fails {percent(one.between)} beside the times when all fail"
+    return ProbeResult(text=text, value=one.between)
+
+
 def _slow_ones(view: View[Funnel]) -> ProbeResult:
     """How many providers take much longer than they did before."""
     if unknown := _unknown(view.value):
@@ -225,6 +273,13 @@ PROBES = (
         for name, (kinds, words) in KINDS.items()
     ),
     _probe(
+        "errors.own",
+        "share of the failures of a provider's own kind that are at it",
+        _own,
+        unit="ratio",
+        argument=PROVIDER,
+    ),
+    _probe(
         "pods.failing",
         "whether purchases fail on one pod, on some, or on all",
         _pods,
@@ -232,6 +287,7 @@ PROBES = (
         words=("one", "some", "all", "none"),
         gives={"pod": "pod"},
     ),
+    _probe("pods.split", "whether most purchases fail on some pods, and hardly any on the others", _is_split, "flag"),
     _probe("pod.failing", "share of a pod's purchases that fail", _pod, unit="ratio", argument=_POD),
     _probe("pod.alone", "whether purchases fail on that pod alone", _alone_on, "flag", argument=_POD),
     _probe("provider.takes", "how long a provider's sales take", _takes, unit="seconds", argument=PROVIDER),
@@ -239,6 +295,13 @@ PROBES = (
     _probe("provider.sold-ago", "time since a provider's newest sale", _sold_ago, unit="seconds", argument=PROVIDER),
     _probe("funnel.sold-ago", "time since the newest sale, at whatever provider", _anything_sold, unit="seconds"),
     _probe("provider.relapses", "how often a provider failed and then sold again", _relapses, argument=PROVIDER),
+    _probe(
+        "provider.in-between",
+        "share that fails at a provider beside the times when all fail",
+        _between_bursts,
+        unit="ratio",
+        argument=PROVIDER,
+    ),
     _probe("providers.slower", "providers whose sales take much longer than before", _slow_ones),
     _probe("funnel.no-route", "customers for whom best route finds no provider", _no_route),
 )

@@ -17,7 +17,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from ..text.units import period
-from .funnel_parts import EARLIER_S, LATE_S, PODS_S, PodFunnel, by_pod, newest, relapses, sold_ago, usual
+from .funnel_parts import EARLIER_S, LATE_S, PODS_S, PodFunnel, between, by_pod, newest, relapses, sold_ago, usual
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class ProviderFunnel:
     few are known. Its newest sale began `sold_s` ago. `newest` are its newest failures of which somebody said why, by
     kind, of the last 15 minutes.
     `relapses`: how often in ten minutes several failed in a row and then one was sold.
+    `between`: the share that failed beside such bursts, 0..1.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ProviderFunnel:
     sold_s: float | None = None
     newest: Mapping[str, int] = field(default_factory=dict)
     relapses: int = 0
+    between: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,6 +305,7 @@ def _providers(window: Window, tally: PurchaseTally, now: float) -> tuple[tuple[
             took_s=usual(took for began, took in sales.get(name, ()) if began >= now - LATE_S),
             before_s=usual(took for began, took in sales.get(name, ()) if began < now - EARLIER_S),
             relapses=relapses(tally.outcomes.get(name, ()), now),
+            between=between(tally.outcomes.get(name, ()), now),
             newest=newest(tally.explained.get(name, ()), now),
             sold_s=round(max(0.0, now - sales[name][-1][0]), 1) if sales.get(name) else None,
         )

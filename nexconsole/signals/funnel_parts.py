@@ -14,6 +14,8 @@ PODS_S = 120.0  # a pod's purchases are counted for no longer: one that was well
 RECENT_S = 900.0  # what was said of a failure longer ago says nothing of those of now
 RELAPSES_S = 600.0
 FAILED_IN_A_ROW, SOLD_IN_A_ROW = 3, 2  # fewer may be chance, where a part of all purchases fails
+WELL = 0.2  # so much may fail at a provider beside its bursts, for it to be well in between
+LEAST_BETWEEN = 10
 LATE_S = 90.0  # sales that began since then say how long one takes now
 EARLIER_S = 300.0  # and those before then how long one took
 LEAST = 5  # sales that say how long one takes
@@ -53,12 +55,30 @@ def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]
 
 
 def relapses(outcomes: Iterable[tuple[float, bool]], now: float) -> int:
-    """How often several purchases in a row failed, and then several were sold."""
-    recent = (failed for began, failed in sorted(outcomes) if now - began <= RELAPSES_S)
-    runs = [(failed, sum(1 for _ in run)) for failed, run in groupby(recent)]
+    """How often several purchases in a row failed and then several were sold, where all is well in between."""
+    runs = _runs(outcomes, now)
+    if (_between(runs) or 0.0) >= WELL:
+        return 0
     return sum(
         failed and many >= FAILED_IN_A_ROW and after >= SOLD_IN_A_ROW for (failed, many), (_, after) in pairwise(runs)
     )
+
+
+def between(outcomes: Iterable[tuple[float, bool]], now: float) -> float | None:
+    """The share that fails beside the bursts in which all fail; None where too few purchases are known."""
+    share = _between(_runs(outcomes, now))
+    return None if share is None else round(share, 3)
+
+
+def _runs(outcomes: Iterable[tuple[float, bool]], now: float) -> list[tuple[bool, int]]:
+    recent = (failed for began, failed in sorted(outcomes) if now - began <= RELAPSES_S)
+    return [(failed, sum(1 for _ in run)) for failed, run in groupby(recent)]
+
+
+def _between(runs: Sequence[tuple[bool, int]]) -> float | None:
+    sold = sum(many for failed, many in runs if not failed)
+    lone = sum(many for failed, many in runs if failed and many < FAILED_IN_A_ROW)
+    return lone / (sold + lone) if sold + lone >= LEAST_BETWEEN else None
 
 
 def sold_ago(sales: Iterable[Sequence[tuple[float, float]]], now: float) -> float | None:

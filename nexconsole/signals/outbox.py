@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Unpack
 
 from ..model import Value
@@ -122,6 +123,9 @@ STATUS = re.compile(
 KEPT = str.maketrans("0123456789", "ghijklmnop")  # digits that are no number any more
 HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
+WAITS_S = 60.0  # a worker that runs takes an event within seconds
+STANDS_S = 4.0
+NOTHING = 0.5  # events a minute
 DROPPED_EVERY_S = 20.0
 DROPPED_LOOKS_AT = 10_000
 YOUNG_S = 7200.0  # an older release is not what went wrong just now
@@ -263,6 +267,29 @@ def _late(view: View[Outbox]) -> ProbeResult:
     return ProbeResult(text=f"the oldest has waited {duration(age)}, late from {duration(limit)} on", value=age > limit)
 
 
+def stands(value: Outbox) -> bool | None:
+    """Whether nothing leaves it although events wait; None where it was not looked at for long enough."""
+    if value.oldest_pending_s is None or value.oldest_pending_s < WAITS_S or value.capped:
+        return None if value.capped else False
+    counts = [pending for _, pending in value.history]
+    if any(later < earlier for earlier, later in pairwise(counts)):
+        return False
+    if value.drained_per_min is not None:
+        return value.drained_per_min <= NOTHING
+    looked_s = value.history[-1][0] - value.history[0][0] if value.history else 0.0
+    return True if looked_s >= STANDS_S and counts[-1] > counts[0] else None
+
+
+def _stands(view: View[Outbox]) -> ProbeResult:
+    value, found = view.value, stands(view.value)
+    if found is None:
+        return ProbeResult(text="not known: it takes readings some seconds apart", value=None)
+    if value.oldest_pending_s is None:
+        return ProbeResult(text="nothing waits", value=False)
+    said = "nothing leaves it" if found else "events leave it, or none waits for long"
+    return ProbeResult(text=f"the oldest has waited {duration(value.oldest_pending_s)}; {said}", value=found)
+
+
 def _since_release(view: View[Outbox]) -> ProbeResult:
     """Whether all that failed or is late is younger than the release that runs, which is young itself."""
     value = view.value
@@ -310,6 +337,7 @@ PROBES = (
         _since_release,
         "flag",
     ),
+    _probe("outbox.stands", "whether nothing leaves the outbox although events wait", _stands, "flag"),
     _probe("outbox.drain", "events a minute that leave the outbox", _drain),
 )
 SIGNAL = Signal(

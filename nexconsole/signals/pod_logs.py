@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST_LOGS_S = 1.5
 LOGS = "pod logs"
+READ_LATE = "late: it grows faster than it is read"
 OLD_S = 4.0  # logs that nothing was heard of for longer are said to be as old as they are
 
 
@@ -70,7 +71,7 @@ def _notes(logs: Logs) -> list[str]:
     for pod in logs.followed.values():
         if late := pod.behind_s(utc_now()):
             name = clean(pod.name, 80)
-            notes.append(f"the log of {name} is read {duration(late)} late: it grows faster than it is read")
+            notes.append(f"the log of {name} is read {duration(late)} {READ_LATE}")
         if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
             at = f"{clock(pod.breakers.lifecycle[1])}Z"
             notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")

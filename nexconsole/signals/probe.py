@@ -149,27 +149,49 @@ def answer(
     Who asks many on the same readings has one `index` for them all.
     """
     reading = readings.get(probe.signal)
+    probe_result = seen(probe, readings, settings, now, argument, index)
+    return answered(probe, probe_result, *freshness(reading, now))
+
+
+def freshness(reading: Reading | None, now: datetime) -> tuple[State, float | None]:
+    """The reading's state and its age in seconds."""
+    return (State.WAITING, None) if reading is None else (reading.state(now), reading.age(now))
+
+
+def seen(
+    probe: Probe,
+    readings: Mapping[str, Reading],
+    settings: Settings,
+    now: datetime,
+    argument: str,
+    index: NameIndex | None,
+) -> ProbeResult:
+    """What the probe sees, without whose reading that is and how old."""
+    reading = readings.get(probe.signal)
     if reading is None or (reading.value is None and not probe.always):
         why = (reading.error if reading else None) or "nothing was read yet"
-        probe_result = ProbeResult(text=f"not known: {why}", value=None)
-    else:
-        view = View(
-            value=Value() if reading.value is None else reading.value,
-            reading=reading,
-            readings=readings,
-            settings=settings,
-            now=now,
-            argument=argument,
-            index=index or NameIndex(),
-        )
-        probe_result = probe.read(view)
+        return ProbeResult(text=f"not known: {why}", value=None)
+    view = View(
+        value=Value() if reading.value is None else reading.value,
+        reading=reading,
+        readings=readings,
+        settings=settings,
+        now=now,
+        argument=argument,
+        index=index or NameIndex(),
+    )
+    return probe.read(view)
+
+
+def answered(probe: Probe, probe_result: ProbeResult, state: State, age_s: float | None) -> ProbeAnswer:
+    """What a probe saw, with the state and the age of its reading."""
     return ProbeAnswer(
         probe=probe.name,
         text=probe_result.text,
         value=probe_result.value,
         signal=probe.signal,
-        state=reading.state(now) if reading else State.WAITING,
-        age_s=reading.age(now) if reading else None,
+        state=state,
+        age_s=age_s,
         gives=probe_result.gives,
         lacks=probe_result.lacks,
     )

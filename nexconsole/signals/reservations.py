@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from ..errors import MissingSchema
 from ..model import Value
 from ..text.units import count, duration
+from .change import CHANGES, RECONCILER, STOPPED, ChangeKind
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, oldest
 from .signal import (
     Judgement,
@@ -198,6 +199,11 @@ def _stopped(view: View[Reservations]) -> ProbeResult:
     if value.oldest_s > limit:
         text = f"{count(value.stuck)} stuck, the oldest {duration(value.oldest_s)} old: a running one leaves none over "
         return ProbeResult(text=text + duration(limit), value=True)
+    log = CHANGES.value(view.readings)
+    work = (change for change in (log.changes if log is not None else ()) if change.kind is ChangeKind.SCHEDULER)
+    last = next((change for change in work if change.target == RECONCILER), None)
+    if last is not None and last.after == STOPPED:
+        return ProbeResult(text=f"{count(value.stuck)} stuck: {last.text}", value=True)
     return ProbeResult(
         text=f"{count(value.stuck)} stuck, none for longer than {duration(limit)}: its next round may come", value=False
     )
