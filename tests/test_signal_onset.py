@@ -231,7 +231,7 @@ async def test_a_day_of_counters_is_asked_for_where_the_finer_history_has_no_beg
 
 async def test_without_counters_and_rows_nothing_is_watched_and_nothing_is_calm():
     value = await read(OnlyPrometheus(FakePrometheus(lambda expression, times: [])), SETTINGS, Onsets())
-    assert (value.found, value.watched) == ((), ()) and "not watched: attempts," in " ".join(value.notes)
+    assert (value.found, value.watched) == ((), ()) and "not watched: purchases," in " ".join(value.notes)
     assert SIGNAL.summary(value).startswith("not known")
     assert SIGNAL.numbers(value, 10.0, NOW) == {"figures_out": None}
 
