@@ -173,6 +173,9 @@ def test_where_turns_take_long_it_records_more_seldom_and_never_takes_a_hundredt
         recorder._mind_cost(took_s)
         every.append(recorder._every.total_seconds())
     usual = every[0]
+    begun = FlightConsole(file).recorder
+    begun._mind_cost(0.4)
+    assert begun._every.total_seconds() == every[2]
     assert every[:2] == [usual, usual]  # one alone, as of a keyframe, is no habit
     assert every[2] == every[3] and 0.4 / every[3] < 0.01
     assert every[4:] == [usual, usual]

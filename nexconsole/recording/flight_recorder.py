@@ -53,7 +53,7 @@ class FlightRecorder(Recorder):
         """Raises SettingsError where this account has no folder for it."""
         self._settings, self._say, self.tried = settings, say, False
         self._set_aside: list[str] = []
-        self._turn_s = 0.0  # of processor time, the last one
+        self._turn_s = math.inf  # of processor time, the last one; the first one counts as two
         super().__init__(settings, flight_record_file(settings), clock)
 
     def _made_writer(self, settings: Settings, console: str) -> RecordingWriter:
