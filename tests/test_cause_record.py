@@ -134,5 +134,5 @@ def test_who_asks_why_in_lines_gets_the_evidence_with_its_readings() -> None:
     assert "for it: its purchases fail: 55 % of purchases at smsbower fail (transactions, 2 s ago)" in lines
     assert "what helps: Take it out of the offers until it answers again: provider.disable smsbower" in lines
     assert lines[-1] == "may be: the release breaks purchases"
-    assert cause_lines(causes.UNKNOWN, NOW, Settings(), "SEV-1")[0].startswith("cause not known: look at ")
+    assert cause_lines(causes.UNKNOWN, NOW, Settings(), "SEV-1")[0].startswith("cause not known; look next: ")
     assert cause_lines(None, NOW, Settings(), "SEV-1") == []

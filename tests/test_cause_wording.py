@@ -63,7 +63,7 @@ def test_two_causes_are_both_named_and_of_more_it_is_said_how_many() -> None:
 
 def test_where_nothing_is_named_it_is_said_what_to_look_at() -> None:
     said = line(causes.UNKNOWN, 200)
-    assert said.index("17.8 % of purchases fail") < said.index("cause not known: look at whether one provider's")
+    assert said.index("17.8 % of purchases fail") < said.index("cause not known; look next: whether one provider's")
     assert "cause not known" in line(causes.UNKNOWN, 80)
     assert "cause" not in line(causes.UNKNOWN, 40)
 

@@ -88,7 +88,7 @@ async def test_what_is_not_known_is_said_first_and_leads_to_the_look_that_tells_
     async with app.run_test(size=(100, 40)) as pilot:
         await shown("caused", "w")(pilot)
         said = text_of(app).partition("Why SEV-1")[2]
-        first = said.index("cause not known: look at whether one provider's purchases fail")
+        first = said.index("cause not known; look next: whether one provider's purchases fail")
         assert first < said.index("may be")
         await pilot.press("enter")
         await pilot.pause()

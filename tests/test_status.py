@@ -197,7 +197,7 @@ def test_the_likely_cause_stands_before_the_reasons_with_its_evidence_in_the_jso
 
 def test_a_cause_that_is_not_known_is_said_to_be_not_known_and_what_to_look_at():
     found = replace(status(incident(), UP), explanation=causes.UNKNOWN)
-    assert as_text(found, Settings()).splitlines()[1].startswith("  cause not known: look at whether one provider's")
+    assert as_text(found, Settings()).splitlines()[1].startswith("  cause not known; look next: whether one provider's")
     assert "likely" not in line(found) and "cause_likely" not in exposition(found)
 
 

@@ -96,7 +96,7 @@ def headlines(explanation: Explanation | None, now: datetime, settings: Settings
     if level == "none":
         return ()
     look = explanation.next_look
-    return (f"{NOT_KNOWN}: look at {look_words(look, settings)}", NOT_KNOWN) if look is not None else (NOT_KNOWN,)
+    return (f"{NOT_KNOWN}; look next: {look_words(look, settings)}", NOT_KNOWN) if look is not None else (NOT_KNOWN,)
 
 
 def _named(named: Sequence[Candidate], now: datetime) -> Iterator[str]:

@@ -224,7 +224,7 @@ def _not_known(explanation: Explanation, context: WhyContext) -> Iterator[WhyIte
     if look is None:
         yield WhyItem("not known", "?", "doubt", NOT_KNOWN, "no cause in the runbook fits what is read")
         return
-    words = f"{NOT_KNOWN}: look at {look_words(look, context.settings)}"
+    words = f"{NOT_KNOWN}; look next: {look_words(look, context.settings)}"
     yield WhyItem("not known", "?", "doubt", words, "this look would tell most", _pane_of(look, context))
 
 
