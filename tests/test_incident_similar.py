@@ -210,6 +210,12 @@ def test_the_command_lists_what_was_like_it_masked(chosen: Settings, capsys):
     assert "  what helped: provider.disable smsbower (worked: 31 % -> 4 %)" in out
     assert run_with(chosen, "journal", "similar", "INC-20261102-1200", "--json") == 0
     assert capsys.readouterr().out == "[]\n"
+    assert run_with(chosen, "journal", "similar", "INC-20261102-1200") == 0
+    assert capsys.readouterr().out.startswith("nothing like INC-20261102-1200 among 2 earlier incidents in ")
+    for other in ("INC-20261101-1200", "INC-20261103-1200"):
+        journal_file(Path(chosen.journal.folder), other).unlink()
+    assert run_with(chosen, "journal", "similar", "INC-20261102-1200") == 0
+    assert capsys.readouterr().out.startswith("no earlier incident is on record in ")
 
 
 async def test_it_is_compared_beside_the_screen_while_an_incident_is_open(chosen: Settings):

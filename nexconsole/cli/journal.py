@@ -160,6 +160,7 @@ def _similar(options: Namespace, settings: Settings) -> int:
     from ..model import utc_now
     from ..report.masked import masked
     from ..session.earlier import read_earlier
+    from ..text.units import several
 
     named, now = incident_named(options.journal, settings), utc_now()
     earlier = read_earlier(settings, named.file.stem)
@@ -169,7 +170,9 @@ def _similar(options: Namespace, settings: Settings) -> int:
     if options.json:
         _print_json([_as_table(one) for one in found])
     elif not found:
-        print(f"nothing like {named.name} among {len(past)} earlier incidents in {journal_folder(settings)}")
+        many = several(len(past), "earlier incident")
+        among = f"nothing like {named.name} among {many}" if past else "no earlier incident is on record"
+        print(f"{among} in {journal_folder(settings)}")
     else:
         print(f"{named.name} was seen before:")
     for line in seen_before(found, now) if not options.json else ():
