@@ -215,9 +215,7 @@ async def test_who_only_observes_writes_no_names(chosen: Settings, tmp_path: Pat
     assert "only observes" in capsys.readouterr().err and not file.exists()
 
 
-@pytest.mark.parametrize(
-    "words", [("export", "--owed", "--format", "json"), ("export", "X", "--output", "f"), ("export",)]
-)
+@pytest.mark.parametrize("words", [("export", "--owed", "--format", "json"), ("export", "X", "--output", "f")])
 def test_what_does_not_go_together_is_refused(words: tuple[str, ...], capsys):
     assert run_with(SETTINGS, *words) == 2
     assert "nexconsole export --help" in capsys.readouterr().err
