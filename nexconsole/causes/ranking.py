@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
-from typing import NamedTuple
 
 from ..model import Reading, State
 from ..runbook.model import Call
 from ..settings import Settings
-from ..severity import Reason, Severity
-from ..signals.alert_checks import speaks_of
+from ..severity import Severity
 from ..signals.onset import ONSET, Onset
-from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
 from .evidence import Facts, filled, filled_call
 from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
+from .subjects import UNNAMED, CauseSubjects, ExplainedSubjects, subjects_of
 from .symptoms import symptoms
 from .targets import Targets
 
@@ -29,32 +26,12 @@ SPEAKS = 0.2  # of the score: below it nothing is said of the cause
 MOST_POSSIBLE = 8
 MOST_RULED_OUT = 40
 LOOKED_AT = 4  # candidates whose unknown evidence is weighed for the next look
-FELT = 0.5  # what a symptom weighs for which there is no reason
-WEIGHTS = {"SEV-1": 4.0, "SEV-2": 2.0, "SEV-3": 1.0}  # of a reason
 # What a true line leaves of the doubt, and what a false or an unknown one leaves of the score.
 DOUBT = {Side.NEEDED: 0.85, Side.TELLING: 0.45, Side.FOR: 0.8}
 WRONG = {Side.TELLING: 0.85, Side.FOR: 0.95}
 AGAINST = 0.35
 UNKNOWN_NEED = 0.6
 TELLS = {Side.NEEDED: 3.0, Side.TELLING: 3.0, Side.AGAINST: 1.5, Side.FOR: 1.0}  # how much a look at it would tell
-# What all providers share explains each one's own, where all are in trouble; one provider's trouble explains its own.
-ALERT = "alert "  # before its name a reason about one has this
-EACH = {PURCHASES: purchases_at(""), IN_FLIGHT: in_flight_at("")}
-FIGURES = {
-    "purchases": "failure_rate",
-    "latency": "latency_p95_s",
-    "refused customers": "customers_refused",
-    "purchases in flight": "purchases_waiting",
-    "failed events": "outbox_failed",
-    "pending events": "outbox_oldest_pending_s",
-    "reservations": "reservations_pending",
-    "locks": "locks_abandoned",
-    "blocked sessions": "sessions_blocked",
-    "circuit": "circuits_open",
-    "slots": "slot_wait_s",
-    "workloads": "pods_ready",
-    "database_cpu": "database_cpu",
-}
 
 
 def explain(
@@ -75,7 +52,7 @@ def explain(
         return Explanation()
     facts = Facts(readings, settings, now)
     known = {cause.id: cause for cause in sorted(causes, key=lambda each: each.id)}
-    reasons = _Reasons(severity.reasons, felt)
+    reasons = subjects_of(severity.reasons, felt)
     targets = Targets(readings, settings, reasons.subjects)
     held = [each for cause in known.values() for each in _weighed(cause, targets, reasons, facts, readings)]
     judged = _contested(_absorbed(held, _Follows(known)), reasons)
@@ -112,112 +89,34 @@ class _Weighed:
         )
 
 
-class _Explained(NamedTuple):
-    """The subjects that follow from a cause, what their reasons weigh, and the figures that they are about."""
-
-    subjects: tuple[str, ...]
-    weight: float
-    figures: frozenset[str]
-
-
-class _Reasons:
-    """The reasons that hold, and what is felt beside them, prepared once.
-
-    `subjects` are what they are about, in their order; `apart` those by which two causes can be told apart: a figure of
-    all that got worse may follow from either. What each weighs, and what follows from it, is known too.
-    """
-
-    def __init__(self, reasons: Sequence[Reason], felt: Sequence[str] = ()) -> None:
-        own = dict.fromkeys(reason.about for reason in reasons)
-        more = [about for about in felt if about not in own]
-        self.subjects = (*own, *more)
-        self.apart = frozenset((*own, *(about for about in more if about.startswith(EACH[PURCHASES]))))
-        self.weights: dict[str, float] = {}
-        self._follow: dict[str, dict[str, None]] = {}
-        for reason in reasons:
-            weight = 0.0 if reason.stale else WEIGHTS.get(reason.level, 1.0)
-            self.weights[reason.about] = max(weight, self.weights.get(reason.about, 0.0))
-            self._follow.setdefault(reason.about, {}).update(dict.fromkeys(reason.explains))
-        for about in more:
-            self.weights[about] = FELT
-            self._follow[about] = {}
-        self.whole = sum(self.weights.values())
-        self._exact: dict[str, list[int]] = {}  # where among the subjects it is, without case
-        for place, about in enumerate(self.subjects):
-            self._exact.setdefault(about.casefold(), []).append(place)
-        self._starting: dict[str, list[int]] = {}
-        self._figures = {about: figure for about in self.subjects if (figure := _figure(about))}
-        alerts = (about for about in self.subjects if about.startswith(ALERT))
-        self._alerts = [(about, speaks) for about in alerts if (speaks := speaks_of(about.removeprefix(ALERT)))]
-        self._known: dict[tuple[str, tuple[str, ...]], _Explained] = {}
-
-    def explained(self, cause: Cause, names: Mapping[str, str]) -> _Explained:
-        """What of them follows from the cause, and what follows from those."""
-        patterns = _patterns(cause.explains, cause.kind, names.get(cause.kind, ""))
-        key = "provider" if cause.kind == "provider" else "", patterns
-        if key not in self._known:
-            subjects = self._found(patterns, each=cause.kind != "provider")
-            weight = sum(self.weights[about] for about in subjects if about in self.weights)
-            figures = frozenset(map(self._figures.__getitem__, self._figures.keys() & subjects))
-            self._known[key] = _Explained(subjects, weight, figures)
-        return self._known[key]
-
-    def _found(self, patterns: Sequence[str], each: bool) -> tuple[str, ...]:
-        exact = {pattern for pattern in patterns if not pattern.endswith("*")}
-        starts = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
-        if each:
-            starts += tuple(start for about, start in EACH.items() if about in exact and about in self.weights)
-        found: dict[str, None] = {}
-        places = {place for pattern in exact for place in self._exact.get(pattern, ())}
-        for about in (self.subjects[place] for place in sorted(places.union(*map(self._begin, starts)))):
-            found[about] = None
-            found |= self._follow[about]
-        for about, speaks in self._alerts if found else ():
-            if any(subject.startswith(speaks) for subject in found):
-                found[about] = None
-        return tuple(found)
-
-    def _begin(self, start: str) -> list[int]:
-        """Where the subjects are that begin so."""
-        if start not in self._starting:
-            found = (places for small, places in self._exact.items() if small.startswith(start))
-            self._starting[start] = [place for places in found for place in places]
-        return self._starting[start]
-
-
-@lru_cache(maxsize=2048)
-def _patterns(explains: tuple[str, ...], kind: str, target: str) -> tuple[str, ...]:
-    names = {kind: target} if kind else {}
-    return tuple(filled(pattern, names).casefold() for pattern in explains)
-
-
 def _weighed(
-    cause: Cause, targets: Targets, reasons: _Reasons, facts: Facts, readings: Mapping[str, Reading]
+    cause: Cause, targets: Targets, reasons: CauseSubjects, facts: Facts, readings: Mapping[str, Reading]
 ) -> Iterator[_Weighed]:
     """The cause at each of its targets that would explain something; each stands for itself so far."""
     for target in targets.of(cause.kind):
         names = {cause.kind: target} if cause.kind else {}
-        explained = reasons.explained(cause, names)
-        if not explained.subjects:
-            continue
-        if target and not targets.named(target) and not _worth_a_look(cause.evidence, names, facts):
-            continue
-        yield _judged(cause, names, explained, reasons, facts, readings)
+        named = not target or targets.named(target)
+        explained = reasons.explained(cause, names if named else {cause.kind: UNNAMED})
+        if explained.subjects and (named or _worth_a_look(cause.evidence, names, facts)):
+            yield _judged(cause, names, explained, reasons, facts, readings)
 
 
 def _worth_a_look(rules: Sequence[EvidenceRule], names: Mapping[str, str], facts: Facts) -> bool:
     """Whether the readings speak of a target that no reason names: all that is needed is there, or something tells."""
-    needed = [facts.holds(rule, names) for rule in rules if rule.side is Side.NEEDED]
-    if all(needed):
-        return True
-    return False not in needed and any(facts.holds(rule, names) for rule in rules if rule.side is Side.TELLING)
+    known = True
+    for rule in rules:
+        if rule.side is Side.NEEDED and not (holds := facts.holds(rule, names)):
+            if holds is False:
+                return False
+            known = False
+    return known or any(facts.holds(rule, names) is True for rule in rules if rule.side is Side.TELLING)
 
 
 def _judged(
     cause: Cause,
     names: Mapping[str, str],
-    explained: _Explained,
-    reasons: _Reasons,
+    explained: ExplainedSubjects,
+    reasons: CauseSubjects,
     facts: Facts,
     readings: Mapping[str, Reading],
 ) -> _Weighed:
@@ -241,20 +140,28 @@ def _judged(
 def _evidence(
     rules: Sequence[EvidenceRule], names: Mapping[str, str], facts: Facts
 ) -> tuple[tuple[Evidence, ...], bool]:
-    """The lines on the readings of now, what is needed first; after the first of those that is false, no other."""
+    """The lines on the readings of now, what is needed first; after the first of those that is false, no other.
+
+    Whether it is impossible, too.
+    """
     found: list[Evidence] = []
     for rule in (rule for rule in rules if rule.side is Side.NEEDED):
         line = facts.evidence(rule, names)
         if line.holds is False:
             return (line,), True
         found.append(line)
-    found += [facts.evidence(rule, names) for rule in rules if rule.side is not Side.NEEDED]
+    found += [facts.evidence(rule, names) for rule in rules if rule.side is Side.TELLING]
+    fits = sum(rule.side is Side.FOR for rule in rules)
+    if _score(found, fits) < SPEAKS:
+        return tuple(found), False  # whatever else fits, nothing would be said of it
+    found += [facts.evidence(rule, names) for rule in rules if rule.side in (Side.FOR, Side.AGAINST)]
     against = sum(line.holds is True for line in found if line.side is Side.AGAINST)
     return tuple(found), against > 1
 
 
-def _score(evidence: Sequence[Evidence]) -> float:
-    doubt, kept = 1.0, 1.0
+def _score(evidence: Sequence[Evidence], fits: int = 0) -> float:
+    """0..1. `fits`: lines besides that would hold for it."""
+    doubt, kept = DOUBT[Side.FOR] ** fits, 1.0
     for line in evidence:
         if line.side is Side.AGAINST:
             kept *= AGAINST if line.holds else 1.0
@@ -338,7 +245,7 @@ def _leads(cause: _Weighed, effect: _Weighed, follows: _Follows) -> bool:
     return first.kind != second.kind or not first.kind or cause.target.casefold() == effect.target.casefold()
 
 
-def _contested(held: Sequence[_Weighed], reasons: _Reasons) -> list[_Weighed]:
+def _contested(held: Sequence[_Weighed], reasons: CauseSubjects) -> list[_Weighed]:
     """The same; of two that explain the same the better one is named, and none where they are alike."""
     likely = sorted(
         (each for each in held if each.standing is Standing.LIKELY), key=lambda each: (-each.rank, each.candidate.key)
@@ -371,11 +278,6 @@ def _next_look(alive: Sequence[_Weighed], facts: Facts) -> Call | None:
         return min(tells.values(), key=lambda pair: (-round(pair[0], 6), str(pair[1])))[1]
     decisive = (filled_call(call, each.candidate.target) for each in alive for call in each.candidate.cause.decides)
     return next(decisive, None)
-
-
-def _figure(subject: str) -> str:
-    """The figure that it is about; "" for none."""
-    return FIGURES.get(subject) or FIGURES.get(subject.split(" ", 1)[0], "")
 
 
 def _since(readings: Mapping[str, Reading], figures: Collection[str], provider: str) -> Onset | None:
