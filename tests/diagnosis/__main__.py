@@ -12,7 +12,7 @@ import os
 import random
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .scoring import Play, Tally, tally
 from .table import lines
 
 OFFSETS = (10.0, 25.0, 60.0, 150.0)
+PLAYS_A_PROCESS = 8
 FIRST, TOP_THREE, WRONG, MEDIAN_S, HELD_BACK = 0.90, 0.97, 0.01, 30.0, 0.05
 
 
@@ -46,11 +47,11 @@ def _played(options: argparse.Namespace, names: Sequence[str]) -> list[Play]:
     work = [(name, seed) for name in names for seed in range(options.seed, options.seed + options.seeds)]
     random.Random(1).shuffle(work)  # so that a run that is stopped has seen something of each
     results: list[Play] = []
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=8) as pool:
-        futures = [pool.submit(play, name, seed, offsets, options.live, options.keep) for name, seed in work]
-        for future in as_completed(futures):
-            results.append(future.result())
-            print(_sentence(results[-1], len(results), len(work)), file=sys.stderr, flush=True)
+    with get_context("spawn").Pool(options.jobs, maxtasksperchild=PLAYS_A_PROCESS) as pool:
+        plays = partial(play, offsets=offsets, live_s=options.live, keep=options.keep)
+        for result in pool.imap_unordered(plays, work):
+            results.append(result)
+            print(_sentence(result, len(results), len(work)), file=sys.stderr, flush=True)
     return results
 
 

@@ -38,10 +38,13 @@ MOST_WORDS = 5
 WORLD_S = 90.0  # one world, from its start to its end
 
 
-def play(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S, keep: str = "") -> Play:
-    """`played`, in an event loop of its own: what a worker's process runs. `keep`: the folder for what was seen."""
+def play(work: tuple[str, int], offsets: tuple[float, ...], live_s: float = LIVE_S, keep: str = "") -> Play:
+    """`played` of a scenario with a seed, in an event loop of its own: what a worker's process runs.
+
+    `keep`: the folder for what was seen.
+    """
     logging.disable()  # what a source does not answer is meant here
-    result, seen = asyncio.run(played(name, seed, offsets, live_s))
+    result, seen = asyncio.run(played(*work, offsets, live_s))
     if keep:
         kept.write(Path(keep), result, seen)
     return result
