@@ -12,9 +12,11 @@ from controller import GUARDS
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
+from nexconsole.causes import ranking
 from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.model import SourceHealth
 from nexconsole.session.incident_store import _StoreScan
+from nexconsole.session.monitor import Explain
 from nexconsole.settings import Settings
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -28,6 +30,14 @@ def console(world: str, theme: str = "dark", drill: str | None = None) -> NexCon
     if world == "unconfigured":
         health = tuple(SourceHealth(name=source.name, configured=False) for source in health)
     app.monitor.health = lambda: health
+    explain_with = app.monitor.explain_with
+
+    def by_the_test_alone(explain: Explain) -> None:
+        """No picture depends on the rules, nor on when they were read: only what a test gives is taken."""
+        if getattr(explain, "func", None) is not ranking.explain:
+            explain_with(explain)
+
+    app.monitor.explain_with = by_the_test_alone
     return app
 
 

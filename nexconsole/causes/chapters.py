@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -109,8 +110,9 @@ def load(
     return CauseLibrary(causes=in_force, problems=tuple(wrong), unknown=tuple(unknown))
 
 
+@cache
 def shipped() -> ParsedCauses:
-    """The chapters that come with the console."""
+    """The chapters that come with the console; read once."""
     return parse(library.read(SHIPPED))
 
 
