@@ -341,7 +341,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
             "our balance is low or used up at 2 active providers:"
             " smsbower 0.02 (25 min ago), 5sim 7.40 (8 h 20 min ago, an old figure)",
         ),
-        ("balance.left", "smsbower", 0.02, "0.02 (25 min ago) are left at smsbower of at least 10.00: empty"),
+        ("balance.left", "smsbower", 0.02, "0.02 left at smsbower (25 min ago) of at least 10.00: empty"),
         ("balance.left", "nobody", None, "not known: no provider named nobody was seen"),
         (
             "provider.statuspage",
@@ -603,10 +603,10 @@ def test_one_pod_is_to_blame_where_it_alone_has_open_breakers_for_half_of_the_pr
 @pytest.mark.parametrize(
     ("name", "argument", "value", "text"),
     [
-        ("errors.outage", "", 1.0, "8 of 8 explained failures get no answer, or a server's error"),
-        ("errors.server", "smsbower", 0.25, "2 of 8 explained failures at smsbower get a server's error"),
-        ("errors.breaker", "smsbower", 5 / 13, "5 of 13 explained failures at smsbower meet an open breaker"),
-        ("errors.silent", "5sim", None, "not known: the logs explain only 0 failures at 5sim"),
+        ("errors.outage", "", 1.0, "8 of 8 failures in the logs get no answer, or a server's error"),
+        ("errors.server", "smsbower", 0.25, "2 of 8 failures at smsbower in the logs get a server's error"),
+        ("errors.breaker", "smsbower", 5 / 13, "5 of 13 failures at smsbower in the logs meet an open breaker"),
+        ("errors.silent", "5sim", None, "not known: the logs explain no failure at 5sim"),
         ("errors.silent", "nobody", None, "not known: the logs say nothing of nobody"),
         ("pods.failing", "", "one", "a fails 9 of 20, b fails 1 of 40"),
         ("pod.failing", "a", 0.45, "45 % of 20 purchases fail on a"),
@@ -622,7 +622,7 @@ def test_one_pod_is_to_blame_where_it_alone_has_open_breakers_for_half_of_the_pr
         ("circuit.opened", "smsbower", 4.0, "smsbower's breakers opened 4 times in the pods"),
         ("funnel.sold-ago", "", 3.0, "the newest sale was made 3 s ago"),
         ("transactions.times", "", 2.0, "80 purchases a minute are tried, 40 before"),
-        ("balance.state", "smsbower", "empty", "0.02 (25 min ago) are left at smsbower: empty"),
+        ("balance.state", "smsbower", "empty", "0.02 left at smsbower (25 min ago): empty"),
         ("balance.state", "5sim", None, "not known: 7.40"),
         ("pods.crashing", "", 1.0, "1 pod of 1 crash: a OOMKilled"),
         ("outbox.since-release", "", False, "the oldest that failed or waits is 25 min old, the release 9 min"),
