@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nexconsole.drill.scenario_times import onset_s
+from nexconsole.drill.scenarios import SCENARIOS
+from tests.diagnosis.play import shows_s
 from tests.diagnosis.scoring import Glance, Play, is_meant, tally
 
 DOWN, EMPTY = "provider-unreachable smsbower", "balance-used-up tiger-sms"
@@ -65,3 +68,15 @@ def test_sums_are_shares_and_a_median_of_what_was_answered() -> None:
     sums = tally([play(said(DOWN, after_s=10.0)), play(said(DOWN, after_s=40.0)), play(said()), play(said("x"))])
     assert (sums.plays, sums.first, sums.abstained, sums.wrong, sums.median_s) == (4, 0.5, 0.25, 0.25, 25.0)
     assert tally([]).first is None
+
+
+def test_of_two_faults_the_console_can_know_when_the_later_one_shows() -> None:
+    both, one = SCENARIOS["search-and-stall"], SCENARIOS["provider-outage"]
+    later = max(fault.begins_s + fault.shows_after_s for fault in both.faults)
+    assert shows_s(both) == later > onset_s(both) and shows_s(one) == onset_s(one)
+
+
+def test_what_is_over_is_looked_at_when_it_is_over() -> None:
+    spike = SCENARIOS["spike-that-is-over"]
+    assert shows_s(spike) == max(fault.ends_s or 0.0 for fault in spike.faults) > onset_s(spike)
+    assert shows_s(SCENARIOS["calm"]) == 0.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nexconsole.causes.chapters import shipped
 from nexconsole.causes.ranking import explain
-from nexconsole.drill.scenario_times import staged_after
+from nexconsole.drill.scenario_times import onset_s, shifted
 from nexconsole.drill.scenarios import DrillScenario, scenario_named
 from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import NexConsoleError
@@ -94,7 +94,7 @@ def _glance(seen: Seen) -> Glance:
 async def _read(scenario: DrillScenario, seed: int, offset: float, live_s: float) -> list[Seen]:
     """One world, so far after its onset, read for `live_s`: the readings, second by second."""
     async with AsyncExitStack() as stack:
-        world = DrillWorld(staged_after(scenario, offset), seed)
+        world = DrillWorld(shifted(scenario, -offset - shows_s(scenario)), seed)
         await world.start()
         stack.push_async_callback(world.close)
         started = time.monotonic()
@@ -115,6 +115,17 @@ async def _read(scenario: DrillScenario, seed: int, offset: float, live_s: float
             return seen
         finally:
             await _ended(polls)
+
+
+def shows_s(scenario: DrillScenario) -> float:
+    """The drill time from which on the console could know: when the last of the causes shows; where nothing is wrong,
+    when what looked like it is over."""
+    if not scenario.truth:
+        return max((fault.begins_s if fault.ends_s is None else fault.ends_s for fault in scenario.faults), default=0.0)
+    if len(scenario.truth) == 1:
+        return onset_s(scenario)
+    later = [fault.begins_s + fault.shows_after_s for fault in scenario.faults if not fault.herring]
+    return max((onset_s(scenario), *later))
 
 
 async def _ended(polls: Collection[asyncio.Task[None]]) -> None:
