@@ -22,7 +22,7 @@ from textual.screen import Screen
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.journal import Writer
 from nexconsole.settings import ENVIRONMENT, PostgresSettings
-from nexconsole.sources import Sources
+from nexconsole.sources import Sources, cluster_access
 from nexconsole.sources.lazy_clients import LazyClients
 from nexconsole.sources.postgres import PostgresSource
 
@@ -80,6 +80,12 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path.with_name(f"{tmp_path.name}-home")  # beside the test's own folder, whose content tests compare
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.fixture(autouse=True)
+def _own_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console keeps to the cluster that it began with; each test is a new one."""
+    monkeypatch.setattr(cluster_access, "_began_with", {})
 
 
 @pytest.fixture(autouse=True)
