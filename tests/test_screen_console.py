@@ -385,4 +385,7 @@ async def test_nothing_is_called_calm_before_every_signal_that_is_judged_was_rea
 async def test_what_is_said_while_the_console_leaves_ends_in_no_crash(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, _):
         await app.console_screen.query("*").remove()
+        for reading in sample.WORLDS["incident"]().values():  # a poll that had begun still ends
+            app.monitor.take(reading)
+        app.console_screen.tick()
         app.console_screen.say("recorded")
