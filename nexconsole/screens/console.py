@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -178,8 +179,10 @@ class ConsoleScreen(Screen[None]):
     @property
     def panes(self) -> dict[str, Pane]:
         """By their signals; none where the console leaves."""
-        there = {pane.face.SIGNAL: pane for pane in self.query(Pane)}
-        return {face.SIGNAL: there[face.SIGNAL] for face in self.views if face.SIGNAL in there}
+        try:
+            return {face.SIGNAL: self.query_one(f"#{face.SIGNAL}", Pane) for face in self.views}
+        except NoMatches:
+            return {}
 
     @property
     def now(self) -> datetime:
@@ -224,8 +227,8 @@ class ConsoleScreen(Screen[None]):
             changed = self._judge_moods()
             for face in self.views:
                 if changed & drawn_in(face) or reading.signal in drawn_in(face):
-                    for pane in self.query(f"#{face.SIGNAL}").results(Pane):  # none where the console leaves
-                        pane.show(self.readings.get(face.SIGNAL))
+                    with contextlib.suppress(NoMatches):  # the console leaves
+                        self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
         if _first(before) != _first(self.severity):  # the same figure stands in the pane that was just drawn
             self._paint_strips()
 
