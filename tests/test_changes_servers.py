@@ -18,9 +18,9 @@ from nexconsole.settings import Settings
 from nexconsole.signals import changes
 from nexconsole.signals.change import CHANGES, Change, ChangeKind, ChangeLog, KnownSince
 from nexconsole.signals.change_log import MOST, Trail, against, before_onset, log_of, with_changes
-from nexconsole.signals.changes import Memory, Watched
+from nexconsole.signals.changes import ChangeMemory, WatchedSystem
 from nexconsole.signals.changes_alerts import AlertsTrail
-from nexconsole.signals.changes_rows import AuditTrail, ProviderRow, ProvidersTrail, WorkTrail
+from nexconsole.signals.changes_rows import AuditTrail, ProvidersTrail, SeenProvider, WorkTrail
 from nexconsole.signals.changes_servers import PostgresTrail, RedisState, RedisTrail, redis_state
 from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.probe import answer
@@ -138,9 +138,9 @@ def test_infos_figures_are_read_as_the_server_or_the_client_writes_them(text: st
 # --- rows ---
 
 
-def row(**more: Any) -> ProviderRow:
+def row(**more: Any) -> SeenProvider:
     usual = {"name": "smsbower", "active": True, "priority": 1, "updated_s": minutes(600).timestamp()}
-    return ProviderRow(**(usual | {"created_s": minutes(9000).timestamp()} | more))
+    return SeenProvider(**(usual | {"created_s": minutes(9000).timestamp()} | more))
 
 
 def test_a_providers_row_is_compared_between_looks_and_a_balance_is_no_change() -> None:
@@ -349,8 +349,8 @@ class Scripted(Trail):
 
 
 def scripted(*trails: Scripted) -> Any:
-    watched = tuple(Watched(f"s{place}", 10.0, trail) for place, trail in enumerate(trails))
-    return SimpleNamespace(memory={CHANGES: Memory(watched)}, has=lambda name: True)
+    watched = tuple(WatchedSystem(f"s{place}", 10.0, trail) for place, trail in enumerate(trails))
+    return SimpleNamespace(memory={CHANGES: ChangeMemory(watched)}, has=lambda name: True)
 
 
 async def test_one_system_that_fails_or_hangs_loses_its_own_kinds_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexconsole.cli.record import Polling
+from nexconsole.cli.record import RecordedPolls
 from nexconsole.settings import Settings
 from nexconsole.signals.registry import polled
 from nexconsole.sources import logs as followed
@@ -30,7 +30,7 @@ class HeardMonitor:
 
 async def paces(every_s: float) -> dict[str, float]:
     monitor = HeardMonitor()
-    polling = Polling(monitor, SimpleNamespace(), polled(Settings()), every_s)  # type: ignore[arg-type]
+    polling = RecordedPolls(monitor, SimpleNamespace(), polled(Settings()), every_s)  # type: ignore[arg-type]
     polling.turn(True)
     await asyncio.sleep(0)
     polling.turn(False)

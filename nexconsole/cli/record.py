@@ -64,7 +64,7 @@ async def _run(chosen: Settings) -> int:
     if sources.has("kubernetes"):
         sources.kubernetes.logs.pace = PACE
     recording = asyncio.create_task(recorder.run())
-    polling = Polling(monitor, sources, polled(chosen), chosen.recorder.every_s)
+    polling = RecordedPolls(monitor, sources, polled(chosen), chosen.recorder.every_s)
     said = None
     while not ended.is_set():
         polling.turn(recorder.records)
@@ -82,7 +82,7 @@ async def _run(chosen: Settings) -> int:
     return 0
 
 
-class Polling:
+class RecordedPolls:
     """Reads the signals while it is on, no more often than they are recorded, and some more seldom: nobody looks."""
 
     def __init__(self, monitor: Monitor, sources: Sources, signals: Iterable[Signal[Any]], every_s: float) -> None:

@@ -51,7 +51,7 @@ class Looking(Protocol):
 
 
 @dataclass
-class Watched:
+class WatchedSystem:
     """One system's part: who looks, by which source, how often, and how the last look went."""
 
     source: str
@@ -87,29 +87,29 @@ class Watched:
         self.trail.forget(now)
 
 
-def _watched() -> tuple[Watched, ...]:
+def _watched() -> tuple[WatchedSystem, ...]:
     return (
-        Watched("kubernetes", changes_cluster.EVERY_S, changes_cluster.ClusterTrail()),
-        Watched("postgres", changes_servers.POSTGRES_EVERY_S, changes_servers.PostgresTrail()),
-        Watched("postgres", changes_rows.PROVIDERS_EVERY_S, changes_rows.ProvidersTrail()),
-        Watched("postgres", changes_rows.AUDIT_EVERY_S, changes_rows.AuditTrail()),
-        Watched("postgres", changes_rows.WORK_EVERY_S, changes_rows.WorkTrail()),
-        Watched("redis", changes_servers.REDIS_EVERY_S, changes_servers.RedisTrail()),
-        Watched("prometheus", changes_alerts.EVERY_S, changes_alerts.AlertsTrail()),
+        WatchedSystem("kubernetes", changes_cluster.EVERY_S, changes_cluster.ClusterTrail()),
+        WatchedSystem("postgres", changes_servers.POSTGRES_EVERY_S, changes_servers.PostgresTrail()),
+        WatchedSystem("postgres", changes_rows.PROVIDERS_EVERY_S, changes_rows.ProvidersTrail()),
+        WatchedSystem("postgres", changes_rows.AUDIT_EVERY_S, changes_rows.AuditTrail()),
+        WatchedSystem("postgres", changes_rows.WORK_EVERY_S, changes_rows.WorkTrail()),
+        WatchedSystem("redis", changes_servers.REDIS_EVERY_S, changes_servers.RedisTrail()),
+        WatchedSystem("prometheus", changes_alerts.EVERY_S, changes_alerts.AlertsTrail()),
     )
 
 
 @dataclass
-class Memory:
+class ChangeMemory:
     """What is kept from reading to reading."""
 
-    watched: tuple[Watched, ...] = field(default_factory=_watched)
+    watched: tuple[WatchedSystem, ...] = field(default_factory=_watched)
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> ChangeLog:
     """Look where a look is due. Raises SourceError where no system could be looked at."""
     kept = sources.memory.get(CHANGES)
-    memory = kept if isinstance(kept, Memory) else Memory()
+    memory = kept if isinstance(kept, ChangeMemory) else ChangeMemory()
     sources.memory[CHANGES] = memory
     here = [each for each in memory.watched if sources.has(each.source)]
     if not here:

@@ -28,7 +28,7 @@ Found = Iterator[tuple[str, Change]]  # each change with what it is known by
 
 
 @dataclass(frozen=True)
-class Revision:
+class SeenRevision:
     """One number of the deployment's history, and what ran under it. `first`: it had not run before."""
 
     number: int
@@ -36,21 +36,21 @@ class Revision:
     first: bool
 
 
-def revisions(sets: Iterable[ReplicaSet]) -> tuple[Revision, ...]:
+def revisions(sets: Iterable[ReplicaSet]) -> tuple[SeenRevision, ...]:
     """Every number that the history knows, in order. Going back gives an old ReplicaSet a new one."""
     found = []
     for replica_set in sets:
         noted = replica_set.metadata.annotations or {}
         words = [*noted.get(PAST, "").split(","), noted.get(REVISION, "")]
         numbers = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 10]
-        found += [Revision(number, replica_set, number == min(numbers)) for number in numbers]
+        found += [SeenRevision(number, replica_set, number == min(numbers)) for number in numbers]
     return tuple(sorted(found, key=lambda revision: revision.number))
 
 
 def releases(deployment: StampedDeployment, sets: Sequence[ReplicaSet], pods: Sequence[PodResource]) -> Found:
     """Each revision of which it is known when it was rolled out."""
     history = revisions(sets)
-    before: Revision | None = None
+    before: SeenRevision | None = None
     for revision in history:
         newest = revision is history[-1]
         at = revision.replica_set.metadata.creation_timestamp if revision.first else None
@@ -67,7 +67,12 @@ def releases(deployment: StampedDeployment, sets: Sequence[ReplicaSet], pods: Se
 
 
 def _release(
-    deployment: StampedDeployment, before: Revision | None, revision: Revision, at: datetime, within_s: float, who: str
+    deployment: StampedDeployment,
+    before: SeenRevision | None,
+    revision: SeenRevision,
+    at: datetime,
+    within_s: float,
+    who: str,
 ) -> Change:
     name = clean(deployment.metadata.name, 80)
     images = images_of(revision.replica_set)
@@ -97,7 +102,7 @@ def _release(
     )
 
 
-def _cause(before: Revision | None, revision: Revision) -> str:
+def _cause(before: SeenRevision | None, revision: SeenRevision) -> str:
     """The change cause, unless it is the one of before: then nobody has written it anew."""
     own = (revision.replica_set.metadata.annotations or {}).get(CAUSE, "")
     last = (before.replica_set.metadata.annotations or {}).get(CAUSE, "") if before is not None else ""

@@ -37,7 +37,7 @@ SOURCE = "postgres"
 
 
 @dataclass(frozen=True)
-class ProviderRow:
+class SeenProvider:
     """What is compared of a provider's row. Times are seconds since 1970; None where this version has none."""
 
     name: str
@@ -61,7 +61,7 @@ class ProviderRow:
 @dataclass
 class ProvidersTrail(Trail):
     looked_at: datetime | None = None
-    rows: dict[str, ProviderRow] = field(default_factory=dict)  # by id
+    rows: dict[str, SeenProvider] = field(default_factory=dict)  # by id
     unseen: dict[str, int] = field(default_factory=dict)  # writes of which nothing was seen, by id
     first_at: datetime | None = None
 
@@ -75,7 +75,7 @@ class ProvidersTrail(Trail):
         self.can_read((ChangeKind.PROVIDER,), now)  # raw SQL stamps nothing: earlier changes may be unseen
         self.compare({row["id"]: provider_row(row) for row in rows}, now)
 
-    def compare(self, rows: Mapping[str, ProviderRow], now: datetime) -> None:
+    def compare(self, rows: Mapping[str, SeenProvider], now: datetime) -> None:
         before = self.rows
         for id, row in rows.items():
             known = before.get(id)
@@ -92,14 +92,14 @@ class ProvidersTrail(Trail):
                 self._note(id, "gone", before[id], now, f"{before[id].name}'s row was deleted", "", "")
         self.rows, self.looked_at = dict(rows), now
 
-    def _first(self, id: str, row: ProviderRow, now: datetime) -> None:
+    def _first(self, id: str, row: SeenProvider, now: datetime) -> None:
         """At the first look only the row's own stamp tells of what was before."""
         if row.updated_s is None or row.synced or row.born:
             return
         state = "" if row.active is None else f"; it is {'active' if row.active else 'disabled'}"
         self._note(id, "written", row, now, f"{row.name}'s row was written{state}", "", "", stamped=True)
 
-    def _written(self, id: str, row: ProviderRow, now: datetime) -> None:
+    def _written(self, id: str, row: SeenProvider, now: datetime) -> None:
         """Something was written of which nothing is seen. Where that happens all the time it is no change."""
         self.unseen[id] = self.unseen.get(id, 0) + 1
         if self.unseen[id] >= BUSY_AFTER:
@@ -109,7 +109,7 @@ class ProvidersTrail(Trail):
         text = f"{row.name}'s row was written: its key, its address or another column"
         self._note(id, "written", row, now, text, "", "", stamped=True)
 
-    def _edited(self, id: str, known: ProviderRow, row: ProviderRow, now: datetime) -> None:
+    def _edited(self, id: str, known: SeenProvider, row: SeenProvider, now: datetime) -> None:
         told, before, after = [], [], []
         if known.active != row.active:
             told.append("enabled" if row.active else "disabled")
@@ -127,7 +127,7 @@ class ProvidersTrail(Trail):
         self,
         id: str,
         what: str,
-        row: ProviderRow,
+        row: SeenProvider,
         now: datetime,
         text: str,
         before: str,
@@ -172,8 +172,8 @@ def providers_sql(columns: Mapping[str, str]) -> str:
     )
 
 
-def provider_row(row: Mapping[str, Any]) -> ProviderRow:
-    return ProviderRow(
+def provider_row(row: Mapping[str, Any]) -> SeenProvider:
+    return SeenProvider(
         name=clean_name(row["name"] or ""),
         active=row["active"],
         priority=row["priority"],

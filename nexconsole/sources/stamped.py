@@ -77,12 +77,12 @@ class ValueSource(Object):
     secret_key_ref: Reference | None = None
 
 
-class Variable(Object):
+class EnvVariable(Object):
     value_from: ValueSource | None = None
 
 
 class ConfiguredContainer(Container):
-    env: list[Variable] | None = None
+    env: list[EnvVariable] | None = None
     env_from: list[EnvironmentSource] | None = None
 
 

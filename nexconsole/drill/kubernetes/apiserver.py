@@ -28,7 +28,7 @@ HANG_LOOK_S = 0.1
 MAX_BODY = 3 * 1024 * 1024
 
 
-class Form(Enum):
+class AnswerForm(Enum):
     """In which form a client wants its answer."""
 
     OBJECT = "object"
@@ -133,11 +133,11 @@ class ApiServer:
             obj = await self._write(request, target, verb, obj)
         elif target.sub == "scale":
             obj = writes.scale(obj)
-        elif (form := _form(request)) is Form.TABLE:
+        elif (form := _form(request)) is AnswerForm.TABLE:
             include = request.query.get("includeObject", "Metadata")
             version = obj["metadata"]["resourceVersion"]
             return web.json_response(tables.table(target.resource.plural, [obj], version, include))
-        elif form is Form.METADATA:
+        elif form is AnswerForm.METADATA:
             obj = _metadata(obj)
         return web.json_response(obj)
 
@@ -166,10 +166,10 @@ class ApiServer:
         version = str(self._store.version)
         objects = [obj for obj in self._store.objects(resource.plural, target.namespace) if match(obj)]
         form = _form(request, "PartialObjectMetadataList")
-        if form is Form.TABLE:
+        if form is AnswerForm.TABLE:
             include = request.query.get("includeObject", "Metadata")
             return web.json_response(tables.table(resource.plural, objects, version, include))
-        if form is Form.METADATA:
+        if form is AnswerForm.METADATA:
             head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
             items = [_metadata(obj) for obj in objects]
             return web.json_response({**head, "metadata": {"resourceVersion": version}, "items": items})
@@ -239,9 +239,9 @@ class _Stream:
         await self.response.write(json.dumps(event).encode() + b"\n")
 
     async def send(self, kind: str, obj: Object) -> None:
-        if self._form is Form.METADATA:
+        if self._form is AnswerForm.METADATA:
             obj = _metadata(obj)
-        elif self._form is Form.TABLE:
+        elif self._form is AnswerForm.TABLE:
             include = self._request.query.get("includeObject", "Metadata")
             obj = tables.table(self.target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
         await self.write({"type": kind, "object": obj})
@@ -258,7 +258,7 @@ class _Stream:
             await self.send("DELETED", change.after)
 
     async def bookmark(self, version: int, more: Mapping[str, Any] | None = None) -> None:
-        if self._form is Form.TABLE:
+        if self._form is AnswerForm.TABLE:
             return
         meta = {"resourceVersion": str(version), "creationTimestamp": None, **(more or {})}
         resource = self.target.resource
@@ -296,7 +296,7 @@ def _match(target: RequestTarget, query: Mapping[str, str]) -> selectors.Match:
     return lambda obj: labels(obj) and fields(obj)
 
 
-def _form(request: web.Request, metadata: str = "PartialObjectMetadata") -> Form:
+def _form(request: web.Request, metadata: str = "PartialObjectMetadata") -> AnswerForm:
     """What the client prefers; a Refusal where it takes nothing that is served. `metadata` names the bare form."""
     accept = request.headers.get("Accept", "*/*")
     for entry in accept.split(","):
@@ -305,9 +305,9 @@ def _form(request: web.Request, metadata: str = "PartialObjectMetadata") -> Form
         if kind not in ("application/json", "application/*", "*/*"):
             continue
         if "as" not in asked:
-            return Form.OBJECT
+            return AnswerForm.OBJECT
         if (asked.get("g"), asked.get("v")) == ("meta.k8s.io", "v1") and asked["as"] in ("Table", metadata):
-            return Form.TABLE if asked["as"] == "Table" else Form.METADATA
+            return AnswerForm.TABLE if asked["as"] == "Table" else AnswerForm.METADATA
     raise refusals.not_acceptable()
 
 

@@ -27,7 +27,7 @@ PATIENCE_S = 30.0  # the ingress turns away whom a pod lets wait for so long
 
 
 @dataclass
-class Arrivals:
+class CustomerArrivals:
     """`ready` are the pods that take requests; `withdrawn` the providers whose offers are not in the index."""
 
     clock: Clock

@@ -20,7 +20,7 @@ from ..schema import Era
 from ..staged_causes import IMAGE, Answers, UpstreamAnswer, WalletStall
 from .accounts import Accounts
 from .active_faults import ActiveFaults
-from .arrivals import COUNTRIES, SERVICES, Arrivals
+from .arrivals import COUNTRIES, SERVICES, CustomerArrivals
 from .breakers import SharedBreaker
 from .clock import Clock, Job
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
@@ -141,7 +141,7 @@ class Market:
             self.accounts,
             self.slots,
         )
-        self.arrivals = Arrivals(
+        self.arrivals = CustomerArrivals(
             self.clock,
             self.drill_clock,
             self.troubles,
@@ -304,8 +304,11 @@ class Market:
             self._url, min_size=0, max_size=CONNECTIONS_PER_POD, command_timeout=15, server_settings=settings
         )
         self._pools[name] = pool
-        wait = lambda: self.troubles.statement_wait() * self.load  # noqa: E731
-        return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp, wait=wait)
+        return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp, wait=self._statement_wait_s)
+
+    def _statement_wait_s(self) -> float:
+        """What a statement waits for now: a slow server's time, the longer the busier it is."""
+        return self.troubles.statement_wait() * self.load
 
     async def start(self, pod_name: str, image: str) -> NexNumPod:
         """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""
