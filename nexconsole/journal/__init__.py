@@ -6,7 +6,7 @@ between accounts: `install -d -m 2770 -g GROUP FOLDER`, and name it in `journal.
 it by `asyncio.to_thread`; `follow` and `follow_incident` don't.
 """
 
-from .entries import Entries, Entry, EntryKind, JournalProblem, Writer
+from .entries import Entries, Entry, EntryKind, JournalProblem, Proof, Writer
 from .files import try_folder
 from .folder import (
     OUTSIDE,
@@ -34,6 +34,7 @@ __all__ = [
     "Journal",
     "JournalProblem",
     "Life",
+    "Proof",
     "Scrubber",
     "Tail",
     "Unfinished",

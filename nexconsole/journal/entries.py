@@ -53,11 +53,32 @@ class EntryKind(StrEnum):
     VERDICT = "verdict"  # intent: that entry's id, verdict: {state, because}
     UNDO = "undo"  # intent: the undone entry's id, by: the id of the intent that undid it
     NOTE = "note"  # text
-    PROPOSED = "proposed"  # operator, plan: Plan.as_dict(), until, needs: "objection" or "approval"
+    # operator, plan: Plan.as_dict(), until, needs: "objection", "approval" or "confirmation" (by an agent: a person
+    # confirms it), agent: its name or "", reason: why an agent proposes it
+    PROPOSED = "proposed"
     OBJECTED = "objected"  # proposal: that entry's id, reason
     APPROVED = "approved"  # proposal: that entry's id
     STOPPED = "stopped"  # proposal: that entry's id, reason: why nothing was sent
     CLOSED = "closed"  # reason
+    BROKE_GLASS = "broke_glass"  # plan: Plan.as_dict(), reason: why it is done without the second person that it needs
+    NOTIFIED = "notified"  # message: its id, about: an entry's id or "", to: a service without secrets, state, reason
+    ACKNOWLEDGED = "acknowledged"  # page: its id at the pager, to: the pager, state, reason
+    HEAD = "head"  # heads: {a file's name: {seq, digest}}; how far its console has read what others wrote
+
+
+class Proof(StrEnum):
+    """What shows that the account that an entry names has written it.
+
+    kernel: the file's owner is that account of this host; signed: that operator's SSH key; none: neither (it came from
+    another host, unsigned); earlier: a file of an earlier version, which several accounts shared; forged: the owner or
+    the signature is another's.
+    """
+
+    KERNEL = "kernel"
+    SIGNED = "signed"
+    NONE = "none"
+    EARLIER = "earlier"
+    FORGED = "forged"
 
 
 _Name = Annotated[str, msgspec.Meta(max_length=1000)]
@@ -120,6 +141,8 @@ class Entry:
     data: dict[str, Any]
     line: bytes = field(repr=False, compare=False)
     hlc: int = 0
+    proof: Proof = field(default=Proof.EARLIER, compare=False)  # as the reader found it; nothing in the line says so
+    signer: str = field(default="", compare=False)  # the key that has signed it, such as SHA256:..., "" for none
 
     @property
     def order(self) -> int:

@@ -16,13 +16,16 @@ READ_ONLY_ROLE = "this console only observes: its database role may not change a
 
 class Capability(StrEnum):
     """look: see what is read and recorded; join: be seen by others, keep the sheet and the recording; note: write
-    entries; act: execute actions; approve: give a second person's approval."""
+    entries; propose: ask the people in the room for an action; act: execute actions; approve: give a second person's
+    approval; command: declare the severity, give roles, open and close an incident."""
 
     LOOK = "look"
     JOIN = "join"
     NOTE = "note"
+    PROPOSE = "propose"
     ACT = "act"
     APPROVE = "approve"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, kw_only=True)
