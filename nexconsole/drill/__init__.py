@@ -37,6 +37,7 @@ HEADINGS = {
     "misleading": "what stands beside the cause misleads",
     "blind": "a source is missing",
     "several": "two causes at once",
+    "mixed": "a cause, and what misleads or hides it",
     "slow": "it burns slowly",
     "held back": "made apart from the causes' chapters",
 }
