@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from ..settings import SECRETS, URLS, Settings
+from ..settings.notify import secrets_in
 from ..text.named_values import is_secret_name
 from ..text.redaction import redact
 
@@ -40,6 +41,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
             found.update(_url_secrets(value))
         else:
             found.add(value)
+    found |= secrets_in(settings.notify)
     return tuple(sorted((word for word in found if len(word) >= SHORTEST_SECRET), key=lambda word: (-len(word), word)))
 
 

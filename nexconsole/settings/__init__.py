@@ -1,6 +1,7 @@
 """The settings, and the origin of each value."""
 
 from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, console_settings, load, mask_url, may_act, named, powerless
+from .notify import NotifyService, NotifySettings
 from .tables import (
     ActionsSettings,
     AlertmanagerSettings,
@@ -48,6 +49,8 @@ __all__ = [
     "KubernetesSettings",
     "Loaded",
     "LocksSettings",
+    "NotifyService",
+    "NotifySettings",
     "OutboxRules",
     "PostgresSettings",
     "PrometheusSettings",

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from . import tables
+from . import notify, tables
 from .loading import CHOICES, ENVIRONMENT, SECRETS
-from .tables import Settings, SettingsTable, SignalSettings
+from .table import SettingsTable
+from .tables import Settings, SignalSettings
 
 WIDTH = 100
 HEAD = """\
@@ -150,8 +151,11 @@ def _sample(about: str) -> Iterator[str]:
 
 
 def _meanings() -> dict[tuple[str, str], str]:
-    """What the comments of `tables.py` say, by class and field: the lines above a field, and those beside it."""
-    source = inspect.getsource(tables)
+    """What the comments beside and above the fields say, by class and field."""
+    return _meanings_in(inspect.getsource(tables)) | _meanings_in(inspect.getsource(notify))
+
+
+def _meanings_in(source: str) -> dict[tuple[str, str], str]:
     alone, beside = _comments(source)
     meanings = {}
     for node in ast.parse(source).body:

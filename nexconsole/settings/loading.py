@@ -9,10 +9,7 @@ from __future__ import annotations
 import getpass
 import math
 import os
-import shlex
 import socket
-import stat
-import subprocess
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,11 +21,9 @@ import msgspec
 from .. import paths
 from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
-from ..text.units import period
-from . import own_signals
+from . import notify, own_signals, secret_commands
 from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, Glyphs, LogLevel, Motion, Settings
 
-SECRET_COMMAND_TIMEOUT_S = 30.0
 POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 # Variables that NexNum people already have, and the keys that they set.
@@ -78,6 +73,8 @@ FREE = frozenset(
         "locks.families",
         "break_glass.contacts",
         "break_glass.links",
+        "notify.services",
+        "notify.templates",
         "signals",
         "keys",
     }
@@ -126,7 +123,8 @@ def load(
     file = Path(path) if path else _config_file()
     if file is not None and (path or _stands(file)):
         document = _read_toml(file)
-        _run_secret_commands(document, file)
+        secret_commands.run(document, SECRETS, file)
+        secret_commands.run_of_services(document, file)
         if isinstance(document.get("keys"), dict):  # operation.undo = "U" without quotes is a table in a table
             document["keys"] = _leaves(document["keys"])
         _convert(document, lambda key: str(file))
@@ -238,66 +236,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file}: is not TOML: {error}") from error
 
 
-def _run_secret_commands(document: dict[str, Any], file: Path) -> None:
-    """Replace `{ command = [...] }` at a secret's place by the first line that the command prints.
-
-    Raises SettingsError also where somebody else could have written the command.
-    """
-    for key in SECRETS:
-        table, _, name = key.partition(".")
-        section = document.get(table)
-        if not isinstance(section, dict):
-            continue
-        given = section.get(name)
-        if isinstance(given, dict) and set(given) == {"command"}:
-            _refuse_foreign(file, key)
-            section[name] = _output(given["command"], f"{file}: {key}")
-        elif isinstance(given, dict):  # headers: each value may be one
-            for header, value in given.items():
-                if isinstance(value, dict) and set(value) == {"command"}:
-                    _refuse_foreign(file, f"{key}.{header}")
-                    given[header] = _output(value["command"], f"{file}: {key}.{header}")
-
-
-def _refuse_foreign(file: Path, key: str) -> None:
-    """Run nothing that another account could have put there: in the file, or in a folder on the way to it."""
-    try:
-        place = file.resolve(strict=True)
-        for one in (place, *place.parents):
-            found = one.stat()
-            others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-            if found.st_uid not in (0, os.geteuid()):
-                why = f"{one} belongs to another account"
-            elif others and not sticky:
-                why = f"others can write {one}: chmod go-w {shlex.quote(str(one))}"
-            else:
-                continue
-            raise SettingsError(f"{file}: {key}: its command is not run, since {why}")
-    except OSError as error:
-        raise SettingsError(f"{file}: {key}: its command is not run: {in_words(error)}") from error
-
-
-def _output(command: Any, where: str) -> str:
-    if not (isinstance(command, list) and command and all(isinstance(word, str) for word in command)):
-        raise SettingsError(f'{where}: command must be a list of words, such as ["pass", "show", "nexnum/db"]')
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECRET_COMMAND_TIMEOUT_S
-        )
-    except OSError as error:
-        raise SettingsError(f"{where}: the command {command[0]} can't be run: {in_words(error)}") from error
-    except subprocess.TimeoutExpired as error:
-        raise SettingsError(
-            f"{where}: the command {command[0]} took over {period(SECRET_COMMAND_TIMEOUT_S)}"
-        ) from error
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines or not lines[0].strip():
-        said = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise SettingsError(f"{where}: the command {command[0]} failed with {done.returncode}: {said}")
-    return lines[0].strip()
-
-
 def _convert(document: dict[str, Any], origin: Callable[[str], str]) -> Settings:
     """Check names and types; `origin` says for a key where its value came from."""
     try:
@@ -352,6 +290,8 @@ def _check_value(key: str, value: Any, origin: str) -> None:
             raise SettingsError(f"{origin}: {key}: expected {least:g} to {most:g}, got {value}")
     if key == "signals":
         own_signals.check(value, origin)
+    if key.startswith("notify."):
+        notify.check(key, value, origin)
     if key == "providers.status_pages":
         for provider, url in value.items():
             _check_url(f"{key}.{provider}", url, origin)
@@ -393,6 +333,8 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 def _masked(key: str, value: Any) -> Any:
     """The value without its secrets. Any address may hold a login; libpq's words (`password=...`) are hidden whole."""
+    if key in notify.WITH_SECRETS:
+        return notify.masked(value)
     if key in URLS and value and ("://" in value or key not in SECRETS):
         return mask_url(value)
     return "***" if key in SECRETS and value else value

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, dataclass_transform
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from .. import themes
+from .notify import NotifySettings
+from .table import SettingsTable
 
 THEMES = themes.names()
 if TYPE_CHECKING:
@@ -29,11 +31,6 @@ LOCK_FAMILIES = {
     "reconcile": "NexNum:Lock:Reconcile",
     "poll": "poll:lock:*",
 }
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A TOML table that refuses keys it does not know."""
 
 
 class PostgresSettings(SettingsTable):
@@ -80,7 +77,7 @@ class PrometheusSettings(SettingsTable):
     bearer: str = ""  # a token, sent as Authorization: Bearer
     username: str = ""  # for basic authentication
     password: str = ""  # for basic authentication
-    headers: dict[str, str] = {}  # such as X-Scope-OrgID
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # such as X-Scope-OrgID
     ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
     timeout_s: float = 3.0  # for one request
     expressions: Expressions = Expressions()
@@ -110,7 +107,8 @@ class ApiSettings(SettingsTable):
     url: str = ""  # API_URL
     cron_secret: str = ""  # CRON_SECRET
     admin_token: str = ""  # an admin's JWT, for the admin API (sent as bearer and as the cookie `token`)
-    headers: dict[str, str] = {}  # for what stands before it, such as CF-Access-Client-Id
+    # for what stands before it, such as CF-Access-Client-Id
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     timeout_s: float = 3.0  # for one request
     ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
 
@@ -124,7 +122,8 @@ class SearchSettings(SettingsTable):
 class ProvidersSettings(SettingsTable):
     """What is known of the providers besides what NexNum knows."""
 
-    status_pages: dict[str, str] = {}  # a provider's name -> its own status page: JSON, a feed, or a page with a title
+    # a provider's name -> its own status page: JSON, a feed, or a page with a title
+    status_pages: dict[str, str] = msgspec.field(default_factory=dict)
     status_timeout_s: float = 5.0  # each page is fetched once a minute
 
 
@@ -271,7 +270,7 @@ class AlertmanagerSettings(SettingsTable):
     bearer: str = ""  # a token, sent as Authorization: Bearer
     username: str = ""  # for basic authentication
     password: str = ""  # for basic authentication
-    headers: dict[str, str] = {}  # such as X-Scope-OrgID
+    headers: dict[str, str] = msgspec.field(default_factory=dict)  # such as X-Scope-OrgID
     ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
     timeout_s: float = 3.0  # for one request
     silence_s: int = 3600  # how long a silence lasts where nothing is said
@@ -313,7 +312,8 @@ class SignalSettings(SettingsTable):
     sql: str = ""  # one SELECT that gives one row of one column; it is run like ours: read-only, bounded in time
     title: str = ""  # empty: the name
     unit: str = ""  # "ratio": 0..1, shown in percent; "seconds"; or the word to show behind the number
-    limits: dict[str, float] = {}  # "SEV-1", "SEV-2" or "SEV-3" -> the limit of that level
+    # "SEV-1", "SEV-2" or "SEV-3" -> the limit of that level
+    limits: dict[str, float] = msgspec.field(default_factory=dict)
     worse: str = "above"  # the limits are passed "above" or "below" them
     every_s: float = 10.0  # how often it is read
 
@@ -339,8 +339,8 @@ class BreakGlassSettings(SettingsTable):
     """What the sheet for the worst hour holds beside the readings: who to call, where to look."""
 
     file: str = ""  # where it is kept; empty: break-glass.txt in the XDG state folder
-    contacts: dict[str, str] = {}  # role or name -> how to reach them
-    links: dict[str, str] = {}  # what -> address
+    contacts: dict[str, str] = msgspec.field(default_factory=dict)  # role or name -> how to reach them
+    links: dict[str, str] = msgspec.field(default_factory=dict)  # what -> address
 
 
 class Settings(SettingsTable):
@@ -374,12 +374,13 @@ class Settings(SettingsTable):
     locks: LocksSettings = LocksSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     journal: JournalSettings = JournalSettings()
-    signals: dict[str, SignalSettings] = {}
+    signals: dict[str, SignalSettings] = msgspec.field(default_factory=dict)
     warroom: WarRoomSettings = WarRoomSettings()
+    notify: NotifySettings = NotifySettings()
     recording: RecordingSettings = RecordingSettings()
     recorder: RecorderSettings = RecorderSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
-    keys: dict[str, str] = {}  # a binding's id -> its keys, by comma; "": none
+    keys: dict[str, str] = msgspec.field(default_factory=dict)  # a binding's id -> its keys, by comma; "": none
 
     @property
     def database_origin(self) -> str:
