@@ -20,7 +20,7 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Input
 
-from . import paths, terminal
+from . import allocator, paths, terminal
 from .errors import NexConsoleError
 from .model import Reading, SourceHealth, utc_now
 from .panes.registry import extra_view
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 PARENT_S = 2.0  # how often a served console looks whether it still is
 TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
 FLIGHT_S = 5.0  # after which the flight record is kept: who only looks in shall not wait for it
+SETTLED_S = 6.0  # after the last module: chapters of runbooks and causes are read, the flight record is kept
+# New objects to a look at the young ones, which takes a millisecond; and rarely at the others, among which are modules.
+COLLECTED = (2_000, 100, 50)
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
@@ -155,9 +158,10 @@ class NexConsole(CommandApp):
         if self._present_at_once:
             self.present(True)
         gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
+        gc.set_threshold(*COLLECTED)
         gc.enable()
         sys.setswitchinterval(SWITCH_S)
+        allocator.share_heap()
         self.run_worker(self._start_polling(), name="start", group="polling")
         self.set_interval(TERMINAL_S, self._look_at_terminal)
 
@@ -237,8 +241,15 @@ class NexConsole(CommandApp):
             await self.sources.loaded()
         for module in LAST:
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
+        await asyncio.to_thread(COURTESY.run, _load_actions)
         self.controller.start()
         self.set_interval(1.0, self._record_incident)
+        self.set_timer(SETTLED_S, self._settle)
+
+    async def _settle(self) -> None:
+        """What is there by now stays: no collector needs to look at it, and what it took to get there is free."""
+        gc.freeze()
+        await asyncio.to_thread(allocator.return_free_pages)
 
     def _keep_flight_record(self) -> None:
         self.run_worker(self._record_flight(), name="flight recorder", group="recorder")
@@ -360,6 +371,13 @@ def _import_behind() -> None:
     from .signals.registry import extra
 
     extra()  # what installed packages bring is imported here too
+
+
+def _load_actions() -> None:
+    """All of them: the sheet on disk has every remedy."""
+    from .actions.registry import ACTIONS
+
+    ACTIONS.load()
 
 
 def _motion(settings: Settings) -> bool:

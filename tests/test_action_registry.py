@@ -73,6 +73,15 @@ def test_no_action_is_imported_before_it_is_asked_for() -> None:
     assert "lock_undo" in imported and not imported & (set(MODULES.values()) - {"lock_undo"})
 
 
+def test_all_actions_can_be_imported_at_once() -> None:
+    program = (
+        "import sys; from nexconsole.actions.registry import ACTIONS, MODULES; ACTIONS.load()\n"
+        "print({f'nexconsole.actions.{module}' for module in MODULES.values()} <= set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
 @pytest.fixture
 def flush() -> Iterator[None]:
     ACTIONS["cache.flush"] = cache_action.FLUSH

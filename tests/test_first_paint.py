@@ -52,6 +52,42 @@ def test_what_a_console_imports_behind_the_screen_draws_no_page_and_no_report():
     assert set(json.loads(done.stdout)).isdisjoint(WHEN_ASKED)
 
 
+ONLY_WHERE_SET = ("aiodocker", "apprise", "mcp", "opentelemetry", "pydantic", "starlette")
+EVERYTHING = """
+import asyncio, importlib, json, sys
+from nexconsole.app import LAST, NexConsole, _import_behind, _load_actions
+from nexconsole.settings import Settings
+from nexconsole.sources import open_sources
+import msgspec
+settings = msgspec.convert({
+    "postgres": {"url": "postgresql://u:p@localhost/x"}, "redis": {"url": "redis://localhost"},
+    "prometheus": {"url": "http://localhost"}, "api": {"url": "http://localhost"},
+    "search": {"url": "http://localhost"}, "kubernetes": {"kubeconfig": "/nowhere"},
+}, Settings)
+_import_behind()
+async def clients():
+    sources = open_sources(settings)
+    sources.load()
+    await sources.loaded()
+asyncio.run(clients())
+for module in (*LAST, "recording.flight_recorder", "recording.recorder"):
+    importlib.import_module(f"nexconsole.{module}")
+_load_actions()
+from nexconsole.runbook.library import library
+from nexconsole.session.known_causes import explainer
+from nexconsole.actions.registry import COMMANDS
+library(settings, COMMANDS), explainer(settings)
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_console_imports_no_library_of_what_its_settings_do_not_name() -> None:
+    done = subprocess.run([sys.executable, "-c", EVERYTHING], capture_output=True, text=True, check=True)
+    imported = set(json.loads(done.stdout))
+    assert {"asyncpg", "redis", "httpx", "aiohttp", "markdown_it", "nexconsole.actions.locks"} <= imported
+    assert imported.isdisjoint(ONLY_WHERE_SET)
+
+
 async def test_a_key_before_the_sources_are_open_leaves_the_session_with_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
@@ -16,7 +19,7 @@ from nexconsole.drill.kubernetes import pod_logs
 from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, TimedOut, Unreachable
 from nexconsole.model import utc_now
 from nexconsole.settings import KubernetesSettings
-from nexconsole.sources import logs
+from nexconsole.sources import cluster_access, logs, stamped
 from nexconsole.sources.breakers import OPEN
 from nexconsole.sources.kubernetes import KubernetesSource
 from nexconsole.sources.lazy_clients import LazyClients
@@ -50,6 +53,33 @@ async def test_deployment_pods_and_autoscaler_are_read(small: SmallCluster) -> N
     assert source.health.error is None
     assert source.health.latency_ms > 0
     assert source.address == small.cluster.url.removeprefix("https://")
+
+
+async def test_the_kubeconfig_is_read_beside_the_loop_by_whoever_asks_first(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    read = cluster_access.access
+
+    def noted(*arguments: Any) -> cluster_access.Access:
+        readers.append(threading.current_thread())
+        return read(*arguments)
+
+    monkeypatch.setattr(cluster_access, "access", noted)
+    asked = (stamped.deployment, stamped.autoscaler, stamped.events)
+    for ask in asked:
+        await ask(small.source())
+    assert len(readers) >= len(asked) and threading.main_thread() not in readers
+
+
+async def test_no_authorities_but_the_kubeconfig_s_are_read(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda *_, **options: read.append(options))
+    source = small.source()
+    assert await source.pods() and not read
+    await source.close()
 
 
 async def test_a_fresh_enough_list_of_pods_is_not_asked_for_again(small: SmallCluster) -> None:

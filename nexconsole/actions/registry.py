@@ -90,6 +90,11 @@ class ActionRegistry(MutableMapping[str, Action]):
     def __delitem__(self, name: str) -> None:
         del self._actions[name]
 
+    def load(self) -> None:
+        """Import every module of actions and ask the installed packages: a second's work, for a thread."""
+        for name in tuple(self):
+            self[name]
+
     def _load(self, module: str) -> None:
         actions: tuple[Action, ...] = importlib.import_module(f".{module}", __package__).ACTIONS
         for action in actions:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..runbook.library import Library
     from ..runbook.model import Runbook, Scenario
     from ..runbook.resolution import Fit
+    from ..settings import Settings
     from .scenario import ScenarioPane
 
 BESIDE = 120  # columns from which a scenario stands beside the panes
@@ -37,6 +38,13 @@ BESIDE = 120  # columns from which a scenario stands beside the panes
 def named(scenario: Scenario) -> str:
     """How a scenario is called where there is little room."""
     return f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
+
+
+def _library(settings: Settings) -> Library:
+    """The runbooks in force; their parser is imported by whoever reads the first: a thread."""
+    from ..runbook.library import library
+
+    return library(settings, COMMANDS)
 
 
 class ScenarioController:
@@ -141,14 +149,12 @@ class ScenarioController:
     async def load_library(self) -> Library:
         """The runbooks in force, read once. Those of the team that can't be understood are said."""
         if self.library is None:
-            from ..runbook.library import library
-
             try:
-                self.library = await asyncio.to_thread(library, self._session.settings, COMMANDS)
+                self.library = await asyncio.to_thread(_library, self._session.settings)
             except NexConsoleError as error:
                 self._dialogs.say(str(error), 15.0)
                 bare = msgspec.structs.replace(self._session.settings, runbooks="")
-                self.library = await asyncio.to_thread(library, bare, COMMANDS)
+                self.library = await asyncio.to_thread(_library, bare)
             if self.library.problems:
                 first = self.library.sentences()[0]
                 self._dialogs.say(f"a runbook was not taken: {first}: see `nexconsole runbook check`", 15.0)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import SourceError, in_words
@@ -22,6 +22,7 @@ from .cluster_access import SOCKS, Access
 from .proxies import direct
 
 if TYPE_CHECKING:
+    import aiohttp
     from kubernetes_asyncio.client import ApiClient
 
 STREAM_BUFFER = 1 << 16  # a followed log holds at most twice this, then the far side has to wait
@@ -41,18 +42,33 @@ async def open_client(
     configuration = client.Configuration()
     configuration.host = access.server
     configuration.connection_pool_maxsize = connections
-    made = client.ApiClient(configuration)
-    rest = made.rest_client
-    await rest.pool_manager.close()
-    rest.pool_manager = aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, ssl=context),
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=STREAM_BUFFER,
     )
-    rest.pool_manager._retry_connection = resends  # has no public name
-    rest.proxy, rest.server_hostname = proxy, access.trust.server_name
-    return made
+    session._retry_connection = resends  # has no public name
+    return _client_on(session, configuration, proxy, access.trust.server_name)
+
+
+def _client_on(session: aiohttp.ClientSession, configuration: Any, proxy: str, server_name: str) -> ApiClient:
+    """The library's client on this session; its own constructors read all the system's authorities, on the loop."""
+    from kubernetes_asyncio.client import ApiClient, rest
+
+    class SessionRest(rest.RESTClientObject):
+        def __init__(self) -> None:
+            self.pool_manager, self.proxy, self.proxy_headers = session, proxy, {}
+            self.server_hostname = server_name
+
+    class SessionClient(ApiClient):
+        def __init__(self) -> None:
+            self.configuration, self.rest_client = configuration, SessionRest()
+            self.default_headers: dict[str, str] = {}
+            self.pool_threads, self.cookie, self.user_agent = 1, "", "nexconsole"
+            self.client_side_validation = configuration.client_side_validation
+
+    return SessionClient()
 
 
 def tls(access: Access, certificate: tuple[str, str] | None = None) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 
 from . import kubernetes_client
 from .importing import COURTESY
@@ -20,8 +21,11 @@ from .importing import COURTESY
 ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "kubernetes_asyncio")
 # What a library imports by itself only at its first request, which is made on the event loop.
 LATE = {"httpx": ("httpcore", "anyio._backends._asyncio")}
-# Its command line, which it does without where this is missing: 3 MB of click, Pygments and Rich's tables.
-NEVER = {"httpx": "httpx._main"}
+# What they do without where it is missing: a command line (3 MB of click, Pygments and Rich's tables), and metrics of
+# the client itself, which nobody collects here.
+NEVER = {"httpx": "httpx._main", "redis.asyncio": "opentelemetry"}
+# What httpcore asks for at each of its locks; where it is missing, all folders are searched for it each time.
+ASKED_FOR = "sniffio"
 
 
 class LazyClients:
@@ -70,6 +74,8 @@ def _load(name: str) -> None:
         with _without(NEVER.get(name)):
             for module in (name, *LATE.get(name, ())):
                 importlib.import_module(module)
+        if name == "httpx" and ASKED_FOR not in sys.modules and find_spec(ASKED_FOR) is None:
+            sys.modules[ASKED_FOR] = None  # type: ignore[assignment]  # as below: it is not searched for again
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
-from ..text.sanitize import clean
+from ..text.sanitize import clean, clean_name
 from ..text.units import period
 from . import http_client
 from .lazy_clients import LazyClients
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 AT_ONCE = 2  # exchanges, and so connections
 SCAN_STEP = 500  # keys that one SCAN looks at
 VALUE_LENGTH = 500
+VALUE_SHOWN = 200  # characters of a value of INFO
+LONGEST_FIGURE = 20
+_FIGURE = re.compile(r"[0-9]+(\.[0-9]+)?")
 CLOSE_TIMEOUT_S = 0.5
 
 
@@ -37,6 +41,11 @@ class KeyScan:
 
     keys: tuple[str, ...]
     cursor: Cursor | None
+
+
+def _value(text: str) -> str:
+    """A value of INFO, fit to be shown; the plain figures, which most are, need no closer look."""
+    return text if len(text) <= LONGEST_FIGURE and _FIGURE.fullmatch(text) else clean(text, VALUE_SHOWN)
 
 
 class RedisSource(Source):
@@ -120,13 +129,13 @@ class RedisSource(Source):
             answer = await client.text("INFO", *filter(None, (section,)))
         if isinstance(answer, Mapping):
             return {
-                clean(name, 80): clean(value, 200)
+                clean_name(str(name)): _value(str(value))
                 for name, value in answer.items()
                 if wanted is None or wanted(str(name))
             }
         pairs = (line.partition(":") for line in str(answer).splitlines() if not line.startswith("#"))
         return {
-            clean(name, 80): clean(value, 200)
+            clean_name(name): _value(value)
             for name, colon, value in pairs
             if colon and (wanted is None or wanted(name))
         }

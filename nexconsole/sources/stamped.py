@@ -211,17 +211,17 @@ class NamespaceEventList(Object):
 
 async def deployment(kubernetes: KubernetesSource) -> StampedDeployment:
     name = kubernetes.settings.deployment
-    path = kubernetes._path("apis/apps/v1", "deployments", name)
-    return await _asked(kubernetes, path, StampedDeployment, "get", "deployments.apps", name)
+    place = ("apis/apps/v1", "deployments", name)
+    return await _asked(kubernetes, place, StampedDeployment, "get", "deployments.apps", name)
 
 
 async def autoscaler(kubernetes: KubernetesSource) -> StampedAutoscaler | None:
     """The one that targets the deployment; None: there is none."""
-    path = kubernetes._path("apis/autoscaling/v2", "horizontalpodautoscalers", kubernetes.settings.autoscaler)
+    place = ("apis/autoscaling/v2", "horizontalpodautoscalers", kubernetes.settings.autoscaler)
     resource = "horizontalpodautoscalers.autoscaling"
     if kubernetes.settings.autoscaler:
-        return await _asked(kubernetes, path, StampedAutoscaler, "get", resource, kubernetes.settings.autoscaler)
-    listed = await _asked(kubernetes, path, StampedAutoscalerList, "list", resource)
+        return await _asked(kubernetes, place, StampedAutoscaler, "get", resource, kubernetes.settings.autoscaler)
+    listed = await _asked(kubernetes, place, StampedAutoscalerList, "list", resource)
     wanted = ScaleTarget(kind="Deployment", name=kubernetes.settings.deployment)
     for each in listed.items or ():
         target = each.spec.scale_target_ref
@@ -232,22 +232,21 @@ async def autoscaler(kubernetes: KubernetesSource) -> StampedAutoscaler | None:
 
 async def configuration(kubernetes: KubernetesSource, plural: str, name: str) -> StampedMetadata:
     """The metadata of a ConfigMap or of a Secret ("configmaps", "secrets"), and nothing else of it."""
-    path = kubernetes._path("api/v1", plural, name)
-    found = await _asked(kubernetes, path, StampedObject, "get", plural, name, accept=METADATA_ONLY)
+    place = ("api/v1", plural, name)
+    found = await _asked(kubernetes, place, StampedObject, "get", plural, name, accept=METADATA_ONLY)
     return found.metadata
 
 
 async def events(kubernetes: KubernetesSource) -> tuple[NamespaceEvent, ...]:
     """The namespace's events that tell of a change, in no order; `MOST_EVENTS` of them where there are more."""
     query = {"limit": str(MOST_EVENTS), "fieldSelector": ",".join(f"reason!={reason}" for reason in NO_NEWS)}
-    path = kubernetes._path("api/v1", "events")
-    listed = await _asked(kubernetes, path, NamespaceEventList, "list", "events", query=query)
+    listed = await _asked(kubernetes, ("api/v1", "events"), NamespaceEventList, "list", "events", query=query)
     return tuple(listed.items or ())
 
 
 async def _asked(
     kubernetes: KubernetesSource,
-    path: str,
+    place: tuple[str, ...],
     kind: type[T],
     verb: str,
     resource: str,
@@ -256,11 +255,15 @@ async def _asked(
     query: Mapping[str, str] | None = None,
     accept: str = "application/json",
 ) -> T:
-    """One read. What is refused is an answer all the same: a right that only this needs doesn't make the source ill."""
+    """One read at this place of the namespace, which is known when the kubeconfig has been read.
+
+    What is refused is an answer all the same: a right that only this needs doesn't make the source ill.
+    """
     refused: SourceError | None = None
     found: T | None = None
     async with kubernetes.exchange(kubernetes.settings.timeout_s, f"the query of {resource}"):
         try:
+            path = kubernetes._path(*place)
             found = await kubernetes._read(path, kind, verb, resource, name, query=query, accept=accept)
         except (Denied, Missing) as error:
             refused = error
