@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from functools import cache
@@ -32,3 +33,35 @@ def _login_uid() -> int:
     except (OSError, ValueError):
         return 0
     return 0 if uid == _UNSET else uid
+
+
+def in_group(account: str, group: str) -> bool:
+    """Whether this host counts the account to the group, which it need not have logged in with. May take a while."""
+    try:
+        found = grp.getgrnam(group)
+    except KeyError:
+        return False
+    if account in found.gr_mem:
+        return True
+    try:
+        first = pwd.getpwnam(account).pw_gid
+        return found.gr_gid == first or found.gr_gid in os.getgrouplist(account, first)
+    except (KeyError, OSError):  # an account of another host
+        return False
+
+
+def members_of(group: str) -> tuple[str, ...] | None:
+    """Whom this host names as members; None where it has no such group. Those whose first group it is are missing."""
+    try:
+        return tuple(grp.getgrnam(group).gr_mem)
+    except KeyError:
+        return None
+
+
+def exists(account: str) -> bool:
+    """Whether this host has the account."""
+    try:
+        pwd.getpwnam(account)
+    except KeyError:
+        return False
+    return True

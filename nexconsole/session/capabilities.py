@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from ..errors import SettingsError
 from ..model import Reading
 from ..settings import Settings
+from ..settings.roles import Capability
+
+if TYPE_CHECKING:
+    from ..incident.permissions import Person
 
 WATCHES = "this console only watches"
 OBSERVES = "this console only observes: it was started with --observe (actions.observe)"
 READ_ONLY_ROLE = "this console only observes: its database role may not change anything (a read-only role)"
 
 
-class Capability(StrEnum):
-    """look: see what is read and recorded; join: be seen by others, keep the sheet and the recording; note: write
-    entries; propose: ask the people in the room for an action; act: execute actions; approve: give a second person's
-    approval; command: declare the severity, give roles, open and close an incident."""
-
-    LOOK = "look"
-    JOIN = "join"
-    NOTE = "note"
-    PROPOSE = "propose"
-    ACT = "act"
-    APPROVE = "approve"
-    COMMAND = "command"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """`because`: the sentence why what is not granted is not. `silent`: there is no key for it that would say so."""
+    """`because`: the sentence why what is not granted is not; `refusals`: the same, where it is another for each.
+    `silent`: there is no key for it that would say so."""
 
     granted: frozenset[Capability]
     because: str = ""
     silent: bool = False
+    refusals: Mapping[Capability, str] = field(default_factory=dict)
 
     def __contains__(self, capability: Capability) -> bool:
         return capability in self.granted
 
     def why_not(self, capability: Capability) -> str | None:
         """None where it is granted."""
-        return None if capability in self.granted else self.because
+        return None if capability in self.granted else self.refusals.get(capability, self.because)
 
 
 ALL = Capabilities(granted=frozenset(Capability))
@@ -49,11 +42,36 @@ WATCHER = Capabilities(granted=frozenset({Capability.LOOK}), because=WATCHES, si
 OBSERVER = Capabilities(granted=frozenset({Capability.LOOK, Capability.JOIN}), because=OBSERVES)
 
 
-def capabilities_of(settings: Settings) -> Capabilities:
-    """What the settings leave to a console: all, or only to look."""
-    if settings.journal.read_only:
-        return WATCHER
-    return OBSERVER if settings.actions.observe else ALL
+def capabilities_of(settings: Settings, person: Person | None = None) -> Capabilities:
+    """What the settings leave to a console of this person (this account, where none is given): all, only to look, or
+    what `[roles]` has for it."""
+    base = WATCHER if settings.journal.read_only else OBSERVER if settings.actions.observe else ALL
+    if not settings.roles.given:
+        return base
+    from ..incident.permissions import Permissions  # only where there are roles: the first frame waits for imports
+
+    permissions, me = Permissions(settings.roles), person or own_person(settings)
+    found = {capability: permissions.why_not(capability, me) for capability in base.granted}
+    refusals = {capability: why for capability, why in found.items() if why is not None}
+    if not refusals:
+        return base
+    return Capabilities(
+        granted=base.granted - set(refusals), because=base.because, silent=base.silent, refusals=refusals
+    )
+
+
+def own_person(settings: Settings) -> Person:
+    """Who writes at this console: its account, and the key with which it signs ("" where it signs nothing)."""
+    from ..incident.permissions import author_of
+    from ..journal import Writer
+
+    return author_of(Writer.here(settings.operator))
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Raises SettingsError where this account may not even look."""
+    if (why_not := capabilities_of(settings).why_not(Capability.LOOK)) is not None:
+        raise SettingsError(why_not)
 
 
 def role_refusal(readings: Mapping[str, Reading]) -> str | None:
@@ -62,3 +80,17 @@ def role_refusal(readings: Mapping[str, Reading]) -> str | None:
     if database is not None and getattr(database.value, "read_only_role", False):
         return READ_ONLY_ROLE
     return None
+
+
+__all__ = [
+    "ALL",
+    "OBSERVER",
+    "READ_ONLY_ROLE",
+    "WATCHER",
+    "Capabilities",
+    "Capability",
+    "capabilities_of",
+    "own_person",
+    "refuse_strangers",
+    "role_refusal",
+]

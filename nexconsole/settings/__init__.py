@@ -2,6 +2,7 @@
 
 from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, console_settings, load, mask_url, may_act, named, powerless
 from .notify import NotifyService, NotifySettings
+from .roles import RoleSettings
 from .tables import (
     ActionsSettings,
     AlertmanagerSettings,
@@ -59,6 +60,7 @@ __all__ = [
     "RecordingSettings",
     "RedisSettings",
     "ReservationRules",
+    "RoleSettings",
     "SearchSettings",
     "Settings",
     "SeverityRules",

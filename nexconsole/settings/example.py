@@ -1,4 +1,4 @@
-"""A settings file with every key as a comment: its meaning, unit and default, as `tables.py` declares them."""
+"""A settings file with every key as a comment: its meaning, unit and default, as declared beside it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from typing import Any
 
 import msgspec
 
-from . import notify, tables
+from . import notify, roles, tables
 from .loading import CHOICES, ENVIRONMENT, SECRETS
 from .table import SettingsTable
 from .tables import Settings, SignalSettings
 
 WIDTH = 100
+DECLARED_IN = (tables, notify, roles)
 HEAD = """\
 Settings of NexConsole. `nexconsole settings` shows what is in effect and where it came from.
 Each key stands with its default: remove the # before it and change it.
@@ -151,8 +152,12 @@ def _sample(about: str) -> Iterator[str]:
 
 
 def _meanings() -> dict[tuple[str, str], str]:
-    """What the comments beside and above the fields say, by class and field."""
-    return _meanings_in(inspect.getsource(tables)) | _meanings_in(inspect.getsource(notify))
+    """What the comments of the declaring modules say, by class and field: the lines above a field, and those beside
+    it."""
+    meanings: dict[tuple[str, str], str] = {}
+    for module in DECLARED_IN:
+        meanings |= _meanings_in(inspect.getsource(module))
+    return meanings
 
 
 def _meanings_in(source: str) -> dict[tuple[str, str], str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from .. import themes
 from .notify import NotifySettings
+from .roles import RoleSettings
 from .table import SettingsTable
 
 THEMES = themes.names()
@@ -377,6 +378,7 @@ class Settings(SettingsTable):
     signals: dict[str, SignalSettings] = msgspec.field(default_factory=dict)
     warroom: WarRoomSettings = WarRoomSettings()
     notify: NotifySettings = NotifySettings()
+    roles: RoleSettings = RoleSettings()
     recording: RecordingSettings = RecordingSettings()
     recorder: RecorderSettings = RecorderSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
