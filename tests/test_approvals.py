@@ -23,6 +23,8 @@ from nexconsole.session import approvals
 from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 
+GLASS_FIRST = (EntryKind.BROKE_GLASS, EntryKind.INTENT)
+
 
 class Room:
     """How many others are here, and why that is not known."""
@@ -61,8 +63,12 @@ async def providers(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         await add_provider(database, name)
 
 
-def disabling(one: Session) -> asyncio.Task:
-    return asyncio.create_task(one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded))
+def disabling(one: Session, reason: str = "") -> asyncio.Task:
+    async def broken(plan: Any, why: str) -> str | None:
+        return reason or None
+
+    path = one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded, break_glass=broken)
+    return asyncio.create_task(path)
 
 
 async def proposed(other: Session) -> Proposal:
@@ -258,7 +264,7 @@ async def test_a_proposal_that_reaches_no_other_host_is_not_sent(
         assert await active(database) and kinds(one)[-1] == EntryKind.STOPPED
 
 
-async def test_where_nobody_is_known_to_be_somebody_else_an_approval_becomes_a_window_to_object_in(
+async def test_where_nobody_may_approve_it_is_sent_only_by_breaking_glass_and_others_may_still_object(
     tmp_path: Path, database: Any, sources_on: Any
 ) -> None:
     room = Room()
@@ -266,8 +272,14 @@ async def test_where_nobody_is_known_to_be_somebody_else_an_approval_becomes_a_w
     rules = {"approval_actions": ["provider.disable"], "approval_s": 30.0, "objection_s": 1.0}
     async with console(tmp_path, sources_on(database.url), database.url, room=room, **rules) as one:
         done = await asyncio.wait_for(disabling(one), 60)
-        assert done.outcome.state == "done"
+        assert done.outcome is None and "nobody is here who may approve it" in done.stopped and await active(database)
+        assert not {EntryKind.PROPOSED, EntryKind.INTENT, EntryKind.BROKE_GLASS} & {*kinds(one)}
+        done = await asyncio.wait_for(disabling(one, "every purchase fails"), 60)
+        assert done.outcome.state == "done" and not await active(database)
         assert [entry.data["needs"] for entry in one.entries if entry.kind == EntryKind.PROPOSED] == ["objection"]
+        glass, intent = (next(n for n, kind in enumerate(kinds(one)) if kind == one_kind) for one_kind in GLASS_FIRST)
+        assert glass < intent and one.entries[intent].data["broke_glass"] == one.entries[glass].id
+        assert one.entries[glass].data["reason"] == "every purchase fails"
 
 
 async def test_an_objection_is_heard_though_the_incident_was_closed_or_another_joined_meanwhile(

@@ -111,7 +111,7 @@ async def test_who_may_all_is_stopped_by_the_database_role_or_by_the_action(tmp_
 @pytest.mark.parametrize(("given", "joins"), [(ALL, True), (OBSERVER, True), (WATCHER, False), (PLAYER, False)])
 async def test_only_who_joins_says_that_he_is_here(tmp_path: Path, given: Capabilities, joins: bool) -> None:
     async with session(tmp_path, given) as one:
-        names = {task.get_coro().__qualname__ for task in one._tasks}  # type: ignore[union-attr]
+        names = {task.get_coro().__qualname__ for task in one._tasks.running}  # type: ignore[union-attr]
         assert ("PresenceService.run" in names, "HostSync.run" in names) == (joins, joins)
 
 

@@ -17,8 +17,9 @@ from incident_story import START
 
 from nexconsole.errors import JournalError
 from nexconsole.incident.incident import fold
+from nexconsole.incident.permissions import another, author_of
 from nexconsole.incident.prelude import BEFORE, prelude_of
-from nexconsole.incident.proposals import may_approve, proposals_in
+from nexconsole.incident.proposals import proposals_in
 from nexconsole.incident.timing import timing_of
 from nexconsole.journal import EntryKind, Writer, journal_file, open_journal
 from nexconsole.journal.accounts import account_of, own_account
@@ -76,14 +77,18 @@ def test_the_account_of_whoever_became_another_is_that_one():
     assert said == account_of(1) != own_account()
 
 
+def apart(one: Writer, other: Writer) -> bool:
+    return another(author_of(one), author_of(other))
+
+
 def test_a_second_person_is_an_account_of_another_name():
     maria = writer("maria", "maria")
-    assert may_approve(writer("piet", "piet"), maria)
-    assert may_approve(writer("piet", "root"), maria)  # whatever he is called, it is another account
-    assert not may_approve(writer("piet", "maria"), maria)
-    assert not may_approve(writer("maria", "maria", "laptop"), maria)
-    assert not may_approve(writer("piet"), maria) and not may_approve(writer("piet", "piet"), writer("maria"))
-    assert may_approve(writer("piet"), writer("maria")) and not may_approve(writer("maria"), writer("maria"))
+    assert apart(writer("piet", "piet"), maria)
+    assert apart(writer("piet", "root"), maria)  # whatever he is called, it is another account
+    assert not apart(writer("piet", "maria"), maria)
+    assert not apart(writer("maria", "maria", "laptop"), maria)
+    assert not apart(writer("piet"), maria) and not apart(writer("piet", "piet"), writer("maria"))
+    assert apart(writer("piet"), writer("maria")) and not apart(writer("maria"), writer("maria"))
 
 
 @pytest.mark.parametrize(("by", "ended"), [(writer("piet", "maria", pid=8), ""), (writer("piet", "piet"), "approved")])
@@ -154,7 +159,7 @@ async def test_a_console_that_observes_can_write_nothing(tmp_path: Path, verb: s
         await OBSERVERS[verb](one)
     one.judged("SEV-1", ["x"])
     one.watch()
-    assert not one._tasks and len(entries(tmp_path)) == 1
+    assert not one._tasks.running and len(entries(tmp_path)) == 1
 
 
 async def test_a_console_that_observes_acts_on_nothing_and_says_that_it_only_looks(tmp_path: Path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 CANCELLED = "cancelled: nothing was sent"  # by whoever was asked
 EXECUTE_LIMIT_S = 300.0
 SETTLE_LIMIT_S = 90.0
+AFRESH_S = 1.0  # the plan is prepared again where the others' say took longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +181,9 @@ async def _allowed(
     """Wait for objections or approval. Returns the present plan, the proposal's id if there was one, and why nothing
     may be sent (None: it may).
     """
+    began = time.monotonic()
     proposal, why_not = await console.consult(plan, context)
-    if why_not is None and proposal is not None:  # that took a while
+    if why_not is None and (proposal is not None or time.monotonic() - began > AFRESH_S):  # that took a while
         try:
             fresh = await prepared(action, plan.arguments, context)
         except NexConsoleError as error:

@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     from ..doctor.check import Check
     from ..sharing import doctor as sharing
 
-    chosen = load_for_screens(options).settings
+    chosen = load_for_screens(options, strangers=True).settings
     start_log(chosen)
 
     async def examine() -> tuple[Check, ...]:

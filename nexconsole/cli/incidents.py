@@ -72,13 +72,14 @@ def _folded(file: Path, settings: Settings) -> NamedIncident:
     from dataclasses import replace
 
     from ..incident.incident import fold
+    from ..incident.judgement import Judge
     from ..incident.metrics import metric_specs
     from ..incident.prelude import prelude_of
     from ..journal import read_incident
     from ..text.sanitize import clean
 
     journal = read_incident(file)
-    incident = fold(journal.entries, prelude_of(journal.entries, outside(file)))
+    incident = fold(journal.entries, prelude_of(journal.entries, outside(file)), Judge(settings.roles))
     incident = replace(incident, metrics=metric_specs(settings))
     return NamedIncident(clean(file.stem, 100), file, incident, tuple(map(str, journal.problems)))
 

@@ -99,14 +99,17 @@ def _summary(file: Path) -> dict[str, Any]:
 
 
 def _show(options: Namespace, settings: Settings) -> int:
+    from ..incident.judgement import Judge
+
     journal = read_incident(file_of(options.journal, settings))
     entries = merge(journal.entries)
     if options.json:
         _print_json([msgspec.Raw(entry.line) for entry in entries])
     else:
-        width = max((len(str(entry.writer)) for entry in entries), default=0)
+        width, judge = max((len(str(entry.writer)) for entry in entries), default=0), Judge(settings.roles)
         for entry in entries:
-            print(f"{moment(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {sentence(entry)}")
+            words = judge.marked(entry, sentence(entry))
+            print(f"{moment(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {words}")
         for intent in (*unfinished(entries), *unjudged(entries)):
             print(f"{'':<20}  {unknown(intent)}")
     for problem in journal.problems:

@@ -68,8 +68,9 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     return values | {"actions.observe": getattr(options, "actions.observe", None) or watching}
 
 
-def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Loaded:
-    """The settings with the flags over them, whose secrets no report of a crash shows. Raises SettingsError.
+def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None, *, strangers: bool = False) -> Loaded:
+    """The settings with the flags over them, whose secrets no report of a crash shows. Raises SettingsError, also where
+    this account may not look (`[roles]`), unless `strangers` may: nothing of NexNum is shown then.
 
     `environ` stands for the whole environment, which then names the settings file: --config does not count.
     """
@@ -78,12 +79,16 @@ def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) 
     config = getattr(options, "config", None) if environ is None else None
     loaded = settings.load(config, given(options), environ)
     hide_secrets(loaded.settings)
+    if loaded.settings.roles.given and not strangers:
+        from ..session.capabilities import refuse_strangers
+
+        refuse_strangers(loaded.settings)
     return loaded
 
 
-def load_for_screens(options: argparse.Namespace) -> Loaded:
+def load_for_screens(options: argparse.Namespace, *, strangers: bool = False) -> Loaded:
     """The same for a command that shows screens: the keys that the settings change are checked too."""
-    loaded = load(options)
+    loaded = load(options, strangers=strangers)
     if loaded.settings.keys:
         from ..screens.key_check import check
 

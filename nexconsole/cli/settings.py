@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
         printing.as_utf8()  # TOML is UTF-8
         print(example() + key_check.example(), end="")
         return 0
-    loaded = load_for_screens(options)
+    loaded = load_for_screens(options, strangers=True)
     print(_as_json(loaded) if options.json else _as_text(loaded))
     return 0
 

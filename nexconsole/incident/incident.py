@@ -19,6 +19,7 @@ from ..signals.signal import MetricSpec
 from ..text.sanitize import clean
 from .actions import NO_ACTION, ActionRecord, actions_in
 from .events import StateChange, changes_in, told_once
+from .judgement import TRUSTING, Judge
 from .metrics import MetricSample, samples_in
 from .named_causes import NamedCause, named_in, turns_in
 from .open_items import OpenItem, open_items
@@ -30,6 +31,7 @@ from .roles import RoleAssignment, assignments_in, current_assignments
 CALM = "none"
 MOST_CHANGES = 20  # before it began, that are kept
 _KNOWN = frozenset(EntryKind)
+BY_ITSELF = frozenset({EntryKind.SEEN, EntryKind.SEVERITY, EntryKind.CAUSE})  # of what counts only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,7 @@ class TimelineEntry:
     kind: str
     text: str
     id: str = ""  # of the entry
+    mark: str = ""  # why the entry counts for nothing, or what is to be said of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,21 +160,23 @@ class Incident:
         return (self.declared or self.levels or (SeverityChange(level="", at=datetime.min, by=""),))[-1].level
 
 
-def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
+def fold(entries: Iterable[Entry], before: Iterable[Entry] = (), judge: Judge = TRUSTING) -> Incident:
     """The incident of these entries, of one journal or of several merged. `before` (see prelude) holds what was done
-    before it was opened: its actions are the incident's, its times are not.
+    before it was opened: its actions are the incident's, its times are not. `judge` says which entries count; the
+    others stand in the timeline, marked.
     """
-    ordered = merge(entries)
+    written = merge(entries)
+    ordered = judge.counted(written)
     if not ordered:
         return Incident(others={})
-    prelude = merge(before)
+    prelude = judge.counted(merge(before))
     told = merge(ordered, prelude)
     actions = actions_in(told)
     scenarios = _scenarios(told)
     held = assignments_in(ordered)
     roles, observers = current_assignments(held)
     proposals = proposals_in(told)
-    timeline = _timeline(told, actions, proposals)
+    timeline = _timeline(merge(written, before), actions, proposals, judge)
     opened = next((entry for entry in ordered if entry.kind == EntryKind.OPENED), None)
     return Incident(
         title=_text(opened.data.get("title"), 200) if opened else "",
@@ -315,14 +320,17 @@ def _walked(walk: Any) -> ScenarioRun:
 
 
 def _timeline(
-    entries: tuple[Entry, ...], actions: tuple[ActionRecord, ...], proposals: tuple[Proposal, ...]
+    entries: tuple[Entry, ...], actions: tuple[ActionRecord, ...], proposals: tuple[Proposal, ...], judge: Judge
 ) -> tuple[TimelineEntry, ...]:
     names = {action.intent: action.name for action in actions}
     proposed = {proposal.id: proposal.name for proposal in proposals}
-    told, turns = told_once(entries), turns_in(entries)
+    counted = judge.counted(entries)
+    told, turns = told_once(counted), turns_in(counted)
     lines = []
     for entry in entries:
         if entry.kind not in _KNOWN or entry.kind == EntryKind.FIGURES:
+            continue
+        if (mark := judge.mark(entry)) and entry.kind in BY_ITSELF:
             continue
         if entry.kind in (EntryKind.SEEN, EntryKind.SEVERITY) and entry.id not in told:
             continue
@@ -334,7 +342,9 @@ def _timeline(
             text = f"{name} was taken back" if entry.kind == EntryKind.UNDO else f"{name}: {text}"
         elif entry.kind in (EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED):
             text = f"{proposed.get(str(entry.data.get('proposal')), NO_PROPOSAL)}: {text}"
-        lines.append(TimelineEntry(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text, id=entry.id))
+        text = f"{mark.upper()}: {text}" if mark else text
+        line = TimelineEntry(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text, id=entry.id, mark=mark)
+        lines.append(line)
     return tuple(lines)
 
 

@@ -57,6 +57,11 @@ class Judge:
             return ""
         return "" if self.permissions.allows(capability, author(entry)) else f"not allowed to {DOING[capability]}"
 
+    def marked(self, entry: Entry, words: str) -> str:
+        """An entry's words behind its mark, which is loud."""
+        mark = self.mark(entry)
+        return f"{mark.upper()}: {words}" if mark else words
+
     def counted(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """Those of these entries (in merge's order) that count."""
         entries = tuple(entries)

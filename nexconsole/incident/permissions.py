@@ -16,21 +16,34 @@ MOST_NAMED = 6  # names in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
-    """Who writes: the account on its host, and the key that is proved to have signed ("" for none)."""
+class WriterIdentity:
+    """Who writes: the account on its host, and the key that is proved to have signed ("" for none). `label`: what the
+    operator is called, which proves nothing."""
 
     account: str
     host: str
     key: str = ""
+    label: str = ""
 
 
-def author(entry: Entry) -> Person:
+def author(entry: Entry) -> WriterIdentity:
     """Whom an entry is by. A key counts only where its signature was verified."""
     return author_of(entry.writer, entry.signer if entry.proof is Proof.SIGNED else "")
 
 
-def author_of(writer: Writer, key: str = "") -> Person:
-    return Person(account=writer.account, host=writer.host, key=key)
+def author_of(writer: Writer, key: str = "") -> WriterIdentity:
+    return WriterIdentity(account=writer.account, host=writer.host, key=key, label=writer.operator)
+
+
+def another(one: WriterIdentity, other: WriterIdentity) -> bool:
+    """Whether these are two persons: two keys where both have signed, else two accounts, on whatever hosts. The
+    operators' own names count only where neither account is on record (entries of earlier versions).
+    """
+    if one.key and other.key:
+        return one.key != other.key
+    if one.account or other.account:
+        return bool(one.account and other.account) and one.account != other.account
+    return one.label != other.label
 
 
 class Permissions:
@@ -42,7 +55,7 @@ class Permissions:
         self._members: dict[tuple[str, str], tuple[bool, float]] = {}  # (account, group) -> whether, and when it was so
         self.open = not roles.given  # everybody may do everything
 
-    def allows(self, capability: Capability, person: Person) -> bool:
+    def allows(self, capability: Capability, person: WriterIdentity) -> bool:
         """Whether this person may: named for it, or for something that needs it."""
         if self.open:
             return True
@@ -68,7 +81,7 @@ class Permissions:
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         return f"{', '.join(names[:MOST_NAMED])}{more}"
 
-    def why_not(self, capability: Capability, person: Person) -> str | None:
+    def why_not(self, capability: Capability, person: WriterIdentity) -> str | None:
         """One sentence on who may, None where this person may."""
         if self.allows(capability, person):
             return None
@@ -80,10 +93,10 @@ class Permissions:
         key = "look" if lacking is Capability.JOIN else lacking.value
         return f"{who} may {VERBS[lacking]} (roles.{key} in the settings); you are {person.account or 'not known'}"
 
-    def _named(self, listed: tuple[RoleName, ...], person: Person) -> bool:
+    def _named(self, listed: tuple[RoleName, ...], person: WriterIdentity) -> bool:
         return any(self._means(name, person) for name in listed)
 
-    def _means(self, name: RoleName, person: Person) -> bool:
+    def _means(self, name: RoleName, person: WriterIdentity) -> bool:
         if name.kind == "key":
             return bool(person.key) and person.key == name.name
         if not person.account:

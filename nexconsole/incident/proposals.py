@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..journal import Entry, EntryKind, Writer
+from ..journal import Entry, EntryKind
 from ..journal.shapes import is_length
 from ..text.sanitize import clean
+from .permissions import WriterIdentity, another, author
 
 LONGEST_S = 86_400.0  # a window that is longer is none
 NEEDS = ("objection", "approval")
@@ -36,7 +37,12 @@ class Proposal:
     ended_by: str = ""
     reason: str = ""
     lasts_s: float = 0.0
-    account: str = ""
+    person: WriterIdentity
+
+    @property
+    def account(self) -> str:
+        """Of who proposes it."""
+        return self.person.account
 
 
 ENDS = {EntryKind.OBJECTED: "objected", EntryKind.APPROVED: "approved", EntryKind.STOPPED: "stopped"}
@@ -46,28 +52,18 @@ def proposals_in(entries: Iterable[Entry]) -> tuple[Proposal, ...]:
     """Every proposal in these entries (in merge's order). An objection beats an approval, whichever came first; nobody
     approves what he proposes himself, from whichever console and under whichever name."""
     found: dict[str, Proposal] = {}
-    writers: dict[str, Writer] = {}
     late: list[Entry] = []
     for entry in entries:
         if entry.kind == EntryKind.PROPOSED:
-            found[entry.id], writers[entry.id] = _proposed(entry), entry.writer
+            found[entry.id] = _proposed(entry)
         elif entry.kind in ENDS or (entry.kind == EntryKind.INTENT and entry.data.get("proposal")):
             late.append(entry)
     for entry in late:
         id = str(entry.data.get("proposal"))
         if (proposal := found.get(id)) is not None:
-            if entry.kind != EntryKind.APPROVED or may_approve(entry.writer, writers[id]):
+            if entry.kind != EntryKind.APPROVED or another(author(entry), proposal.person):
                 found[id] = _ended(proposal, entry)
     return tuple(found.values())
-
-
-def may_approve(writer: Writer, proposer: Writer) -> bool:
-    """Whether this is another person: an account of another name, on any host. The operators' own names count only
-    where neither account is on record (entries of earlier versions).
-    """
-    if writer.account or proposer.account:
-        return bool(writer.account and proposer.account) and writer.account != proposer.account
-    return writer.operator != proposer.operator
 
 
 def _proposed(entry: Entry) -> Proposal:
@@ -86,7 +82,7 @@ def _proposed(entry: Entry) -> Proposal:
         until=until,
         needs="approval" if needs == "approval" else "objection",
         lasts_s=float(lasts) if is_length(lasts) and lasts <= LONGEST_S else 0.0,
-        account=clean(entry.writer.account, 100),
+        person=author(entry),
     )
 
 

@@ -124,7 +124,8 @@ class LineConsole:
     def heard(self, entry: Entry) -> None:
         """Another console wrote this."""
         runbook = self._scenarios.runbook
-        self.say(f"{clean(str(entry.writer).partition('@')[0], 40)}: {entry.kind}: {entry_words(entry, runbook)}")
+        words = self._session.incident_store.judge.marked(entry, entry_words(entry, runbook))
+        self.say(f"{clean(str(entry.writer).partition('@')[0], 40)}: {entry.kind}: {words}")
 
     async def run(self) -> None:
         """Say what changes and do what is typed, until somebody leaves. Raises what a bug raised."""
@@ -272,7 +273,7 @@ class LineConsole:
                 name="incident.close",
                 title=f"Close the incident {current} ..." if current else "Close the incident",
                 run=self._close_incident,
-                why_not=refused or ("" if current else "no incident is open"),
+                why_not=self._session.why_not(Capability.COMMAND) or ("" if current else "no incident is open"),
             ),
         ]
 

@@ -210,7 +210,8 @@ class Controller:
             drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposal_bar.previews(self.session.peers.here, width), *drawn)
         waiting = self.session.waiting
-        keyed = proposal_bar.KEYS_OF if Capability.NOTE in self.session.capabilities else ()
+        speaks = {"o": Capability.NOTE, "a": Capability.APPROVE}
+        keyed = [key for key in proposal_bar.KEYS_OF if speaks[key] in self.session.capabilities]
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
         self.incidents.painted([proposal for proposal, _ in waiting])
         if trouble := self.session.trouble:
@@ -231,7 +232,10 @@ class Controller:
     # --- the journal ------------------------------------------------------------------------------------------
 
     def note(self) -> None:
-        self.dialogs.once(self._note())
+        if (why_not := self.session.why_not(Capability.NOTE)) is not None:
+            self.dialogs.say(why_not)
+        else:
+            self.dialogs.once(self._note())
 
     async def _note(self) -> None:
         prompt = Prompt("a note for the journal", hint="everybody here can read it", own_words=True)

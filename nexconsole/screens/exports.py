@@ -90,10 +90,11 @@ class Exports:
 
     async def _export(self) -> None:
         name, settings = self._name, self._session.settings
-        entries, outside = self._session.incident_store.of(name), self._session.incident_store.of(OUTSIDE)
+        store = self._session.incident_store
+        entries, outside = store.record_of(name), store.record_of(OUTSIDE)
         try:
             markdown, html = await asyncio.to_thread(
-                lambda: keep_report(fold(entries, prelude_of(entries, outside)), name, settings)
+                lambda: keep_report(fold(entries, prelude_of(entries, outside), store.judge), name, settings)
             )
         except FileError as error:
             self._console.say(f"the report was not written: {error}", SHOWN_S)
@@ -131,7 +132,9 @@ class Exports:
         from .clipboard_notice import ClipboardNotice
 
         side = self._session
-        incident: Incident = side.incident or fold(side.incident_store.of(OUTSIDE))
+        incident: Incident = side.incident or fold(
+            side.incident_store.record_of(OUTSIDE), judge=side.incident_store.judge
+        )
         now = side.clock()
         incident = replace(incident, metrics=metric_specs(side.settings))
         text = as_line(incident, now, sample_of(self._console.readings, now, side.settings))

@@ -153,7 +153,7 @@ class IncidentScreen(PageScreen[None]):
     @property
     def subject(self) -> Subject | None:
         """What the open item or the timeline's entry under the cursor was about."""
-        entries = self._session.entries
+        entries = self._session.incident_store.on_record
         if self._open_at is not None:
             standing = self._standing
             return open_item_subject(standing[self._open_at], entries) if self._open_at < len(standing) else None
@@ -309,7 +309,7 @@ def _roles(incident: Incident) -> Line:
 
 
 def _row(line: Told, width: int) -> Line:
-    ink = INKS.get(line.kind, "text")
+    ink = "warn" if line.mark else INKS.get(line.kind, "text")
     who = column(plain(line.by, 40), 10 if width < 90 else 18)
     return (
         (f"{clock(line.at)} {who} ", "muted"),

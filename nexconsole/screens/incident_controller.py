@@ -54,7 +54,8 @@ class IncidentController:
         if self._session.incident_store.current is None:
             if self._opening:
                 self._dialogs.say("the incident is being recorded: press the key again in a moment")
-            self._dialogs.once(self._open())
+            if not self._refused(Capability.NOTE):
+                self._dialogs.once(self._open())
             return
         from .incident import IncidentScreen
 
@@ -85,16 +86,16 @@ class IncidentController:
         finally:
             self._opening = False
 
-    def _refused(self) -> bool:
-        """Whether nothing about it can be said here; says why."""
-        if Capability.JOIN in self._session.capabilities:
+    def _refused(self, capability: Capability) -> bool:
+        """Whether this may not be done here; says who may."""
+        if (why_not := self._session.capabilities.why_not(capability)) is None:
             return False
-        self._app.notify(self._session.capabilities.because, markup=False)
+        self._app.notify(why_not, markup=False)
         return True
 
     def join(self, id: str) -> None:
         """Work on this open incident from now on."""
-        if self._refused():
+        if self._refused(Capability.JOIN):
             return
         self._session.incident_store.join(id)
         self._dialogs.say(f"joined {id}: {key_of('incident.show')} shows the incident")
@@ -105,7 +106,7 @@ class IncidentController:
     # --- from the incident's screen ---------------------------------------------------------------------------
 
     def role(self) -> None:
-        if not self._refused():
+        if not self._refused(Capability.NOTE):
             self._dialogs.once(self._role())
 
     async def _role(self) -> None:
@@ -126,7 +127,7 @@ class IncidentController:
         return tuple(person.name for person in incident.people) if incident is not None else ()
 
     def declare(self) -> None:
-        if not self._refused():
+        if not self._refused(Capability.COMMAND):
             self._dialogs.once(self._declare())
 
     async def _declare(self) -> None:
@@ -139,7 +140,8 @@ class IncidentController:
 
     def declare_grave(self, what: str) -> None:
         """Declare SEV-1 for "data loss" or "security breach", which no figure may show."""
-        self._dialogs.once(self._declare_grave(what))
+        if not self._refused(Capability.COMMAND):
+            self._dialogs.once(self._declare_grave(what))
 
     async def _declare_grave(self, what: str) -> None:
         title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, and by whom?"
@@ -150,7 +152,7 @@ class IncidentController:
             await self._told(self._session.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
 
     def close(self) -> None:
-        if not self._refused():
+        if not self._refused(Capability.COMMAND):
             self._dialogs.once(self._close())
 
     async def _close(self) -> None:
@@ -214,8 +216,9 @@ class IncidentController:
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
         proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
-        if Capability.NOTE not in self._session.capabilities:
-            self._dialogs.say("this console only observes: it neither objects nor approves")
+        needed = Capability.NOTE if key == "o" else Capability.APPROVE
+        if (why_not := self._session.capabilities.why_not(needed)) is not None:
+            self._dialogs.say(why_not)
         elif proposal is None:
             self._dialogs.say("that proposal has ended: your answer went to no other")
         else:

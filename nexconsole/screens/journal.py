@@ -83,13 +83,17 @@ class JournalScreen(PageScreen[str | None]):
     @property
     def _entries(self) -> Sequence[Entry]:
         """Those that the filter leaves."""
-        entries = self._session.entries
+        entries = self._session.incident_store.on_record
         if not self.filter:
             return entries
         return [entry for entry in entries if self.filtered(self._text(entry))]
 
     def _text(self, entry: Entry) -> str:
-        return f"{plain(entry.writer, 40)} {plain(entry.kind, 8)} {words(entry, self._runbook)}"
+        return f"{plain(entry.writer, 40)} {plain(entry.kind, 8)} {self._words(entry)}"
+
+    def _words(self, entry: Entry) -> str:
+        """In words, behind the mark of what counts for nothing."""
+        return self._session.incident_store.judge.marked(entry, words(entry, self._runbook))
 
     @property
     def _index(self) -> int:
@@ -108,7 +112,7 @@ class JournalScreen(PageScreen[str | None]):
         """What the entry under the cursor was about."""
         if (entry := self.entry) is None:
             return None
-        return entry_subject(entry, words(entry, self._runbook), self._session.entries)
+        return entry_subject(entry, words(entry, self._runbook), self._session.incident_store.on_record)
 
     @property
     def cursor_at(self) -> tuple[int, int]:
@@ -158,14 +162,14 @@ class JournalScreen(PageScreen[str | None]):
         if lines := self._session.incident_store.lost:
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
-        if not self._session.entries:
+        if not self._session.incident_store.on_record:
             head = (*head, ((f"nothing is on record yet: {key_of('journal.note')} writes a note", "muted"),))
         picture = Panel("calm", head, rows if entries else None)
         self._head = len(head)
         seen, index = sight(picture, height), self._index
         self._top = max(min(self._top, index), index - seen + 1, 0)
         aside: Line = ((plain(self._session.journal.file, 200) if width > 100 else "", "muted"),)
-        title = f"Journal{self.filter_words(len(entries), len(self._session.entries))}"
+        title = f"Journal{self.filter_words(len(entries), len(self._session.incident_store.on_record))}"
         frame = PanelFrame(title, aside, True, self._top, index if entries else None)
         shown.show_lines(framed(picture, frame, width, height))
         below = self.query_one("#entry", LineCanvas)
@@ -184,7 +188,7 @@ class JournalScreen(PageScreen[str | None]):
                 ended = f"its console ended while it watched what came of {lost.outcome.state}: {lost.outcome.answer}"
                 text = f"{_mark(lost)}: {ended}. Check whether {lost.watch}"
             lines += [((f" {line}", "warn"),) for line in wrapped(text, width, 2)]
-        lines += [((f" {line}", "text"),) for line in wrapped(words(self.entry, self._runbook), width, 3)]
+        lines += [((f" {line}", "text"),) for line in wrapped(self._words(self.entry), width, 3)]
         command = _plan(self.entry).get("command")
         if command:
             lines += [((f" {line}", "muted"),) for line in wrapped(str(command), width, 3)]
@@ -198,11 +202,13 @@ class JournalScreen(PageScreen[str | None]):
             part = entry.data.get(entry.kind)
             state = str(part.get("state")) if isinstance(part, dict) else ""
             ink = "text" if state in ("done", "worked") else "warn"
+        if self._session.incident_store.judge.mark(entry):
+            ink = "warn"
         writer = column(plain(entry.writer, 40), who)
         return (
             (f"{clock(entry.at)} {writer} ", "muted"),
             (f"{column(kind, KIND)} ", "muted" if ink == "text" else ink),
-            (words(entry, self._runbook), ink),
+            (self._words(entry), ink),
         )
 
 

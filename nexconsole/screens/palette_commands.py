@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..catalogue import LOGS, Subject
+from ..session.capabilities import Capability
 from ..session.offers import MOST_TARGETS, ActionOffer, action_offers
 from ..session.verbs import Verb, verbs
 from ..widgets.banner import bound_keys, titled
@@ -178,6 +179,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
     incidents, book = controller.incidents, controller.session.incident_store
     open_ = book.current is not None
     none = "" if open_ else "no incident is open"
+    command = controller.session.why_not(Capability.COMMAND) or ""
     waiting = incidents.waiting()
     told = f"the incident {book.current}" if open_ else "opens one: a title is asked for"
     return [
@@ -206,7 +208,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             name="incident.role",
             title="Take a role, or hand it over",
             run=incidents.role,
-            why_not=none,
+            why_not=none or controller.session.why_not(Capability.NOTE) or "",
             detail="commander, operator, scribe or observer",
             words=("commander", "lead", "drive", "hand over"),
         ),
@@ -214,7 +216,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             name="incident.severity",
             title="Declare a severity",
             run=incidents.declare,
-            why_not=none,
+            why_not=none or command,
             detail="your judgement, with the reason",
             words=("sev-1", "sev-2", "sev-3", "escalate"),
         ),
@@ -222,7 +224,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             name="incident.close",
             title="Close the incident",
             run=incidents.close,
-            why_not=none,
+            why_not=none or command,
             detail="asks for what is still in force",
             words=("resolve", "end", "over"),
         ),

@@ -12,7 +12,7 @@ from ..settings import Settings
 from ..settings.roles import Capability
 
 if TYPE_CHECKING:
-    from ..incident.permissions import Person
+    from ..incident.permissions import WriterIdentity
 
 WATCHES = "this console only watches"
 OBSERVES = "this console only observes: it was started with --observe (actions.observe)"
@@ -42,7 +42,7 @@ WATCHER = Capabilities(granted=frozenset({Capability.LOOK}), because=WATCHES, si
 OBSERVER = Capabilities(granted=frozenset({Capability.LOOK, Capability.JOIN}), because=OBSERVES)
 
 
-def capabilities_of(settings: Settings, person: Person | None = None) -> Capabilities:
+def capabilities_of(settings: Settings, person: WriterIdentity | None = None) -> Capabilities:
     """What the settings leave to a console of this person (this account, where none is given): all, only to look, or
     what `[roles]` has for it."""
     base = WATCHER if settings.journal.read_only else OBSERVER if settings.actions.observe else ALL
@@ -60,7 +60,7 @@ def capabilities_of(settings: Settings, person: Person | None = None) -> Capabil
     )
 
 
-def own_person(settings: Settings) -> Person:
+def own_person(settings: Settings) -> WriterIdentity:
     """Who writes at this console: its account, and the key with which it signs ("" where it signs nothing)."""
     from ..incident.permissions import author_of
     from ..journal import Writer

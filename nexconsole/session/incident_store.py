@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import JournalError
 from ..incident.actions import actions_in
 from ..incident.incident import Incident, fold
+from ..incident.judgement import Judge
 from ..incident.open_items import OpenItem, open_items
 from ..incident.prelude import prelude_of
 from ..incident.proposals import Proposal, proposals_in
@@ -87,7 +88,9 @@ class IncidentStore:
         self._read = self._trying = False
         self._unread = self._unwritten = ""  # why a journal can't be read, or written, at the last try
         self.current: str | None = None  # the id of the incident that entries go to
-        self.entries: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
+        self.judge = Judge(settings.roles)
+        self.on_record: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
+        self.entries: tuple[Entry, ...] = ()  # those of them that count (judgement)
         self.incidents: Mapping[str, IncidentSummary] = {}
         self.lost: tuple[str, ...] = ()  # the lines that can't be read, torn ones above all, each in a sentence
 
@@ -115,9 +118,9 @@ class IncidentStore:
         """The current incident by now; None outside of any."""
         if self.current is None:
             return None
-        if self._folded[0] is not self.entries:
-            own = self.of(self.current)
-            self._folded = (self.entries, fold(own, prelude_of(own, self.of(OUTSIDE))))
+        if self._folded[0] is not self.on_record:
+            own = self.record_of(self.current)
+            self._folded = (self.on_record, fold(own, prelude_of(own, self.record_of(OUTSIDE)), self.judge))
         return self._folded[1]
 
     @property
@@ -152,7 +155,11 @@ class IncidentStore:
         )
 
     def of(self, name: str) -> tuple[Entry, ...]:
-        """What one journal holds, in order."""
+        """What counts of one journal, in order (judgement)."""
+        return self.judge.counted(self.record_of(name))
+
+    def record_of(self, name: str) -> tuple[Entry, ...]:
+        """What one journal holds, in order, also what counts for nothing."""
         if name not in self._ordered:
             self._ordered[name] = merge(self._kept.get(name, {}).values())
         return self._ordered[name]
@@ -206,7 +213,9 @@ class IncidentStore:
         there = look_over(folder, self._clock() - RECENT)
         for file in (outside, remote_file(outside), *there.files):
             self._tails.setdefault(file, Tail(file))
-        return [_looked(file, tail) for file, tail in list(self._tails.items())], there.refused
+        scans = [_looked(file, tail) for file, tail in list(self._tails.items())]
+        self.judge.permissions.learn({entry.writer.account for scan in scans for entry in scan.read.entries})
+        return scans, there.refused
 
     def _take(self, scans: Sequence[_StoreScan]) -> None:
         first, self._read = not self._read, True
@@ -247,13 +256,18 @@ class IncidentStore:
         """When it came, by this host's clock (arrivals)."""
         return self._arrivals.came_at(entry, self.journal.writer)
 
+    @property
+    def proposals(self) -> tuple[Proposal, ...]:
+        """What was proposed in the incident or outside of any, with what became of it."""
+        if self._proposed[0] is not self.entries:
+            self._proposed = (self.entries, proposals_in(self.entries))
+        return self._proposed[1]
+
     def waiting(self) -> tuple[tuple[Proposal, float], ...]:
         """What is proposed in the incident or outside of any and may still be spoken to, with the seconds that are
         left for it, in the order in which it came."""
         found = []
-        if self._proposed[0] is not self.entries:
-            self._proposed = (self.entries, proposals_in(self.entries))
-        for proposal in self._proposed[1]:
+        for proposal in self.proposals:
             entry = self._kept[self._places[proposal.id]][proposal.id] if proposal.id in self._places else None
             if entry is not None and not proposal.ended and (left := proposal.lasts_s - self.age_s(entry)) > 0:
                 found.append((proposal, left))
@@ -267,7 +281,9 @@ class IncidentStore:
         if self._chosen is not None and not self._is_open(self._chosen):
             self._chosen = None
         self.current = self._chosen or self._newest()
-        self.entries = merge(self.of(OUTSIDE), self.of(self.current)) if self.current else self.of(OUTSIDE)
+        outside = self.record_of(OUTSIDE)
+        self.on_record = merge(outside, self.record_of(self.current)) if self.current else outside
+        self.entries = self.judge.counted(self.on_record)
 
     def _is_open(self, name: str) -> bool:
         return name in self.incidents and self.incidents[name].open
@@ -293,8 +309,8 @@ class IncidentStore:
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
         if self.sealed is not None:
             raise JournalError(self.sealed)
-        if self.entries:  # whatever was known is earlier, also where it stands in another journal
-            self.journal_of(name).observe(self.entries[-1].order)
+        if self.on_record:  # whatever was known is earlier, also where it stands in another journal
+            self.journal_of(name).observe(self.on_record[-1].order)
         try:
             entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:

@@ -55,6 +55,7 @@ class Operation:
     doubt: str = ""  # which consoles its targets could not be reserved against
     way_back: Undo | None = None  # of an action that this operator took at another console, as it is on record
     alone: bool = False  # it needed the others' silence or word, and nobody else was here
+    broke_glass: str = ""  # the reason why it is sent without the second person that it needs
     ended_at: datetime | None = None  # here
     result: ActionResult | None = None  # the path's own word, as far as it has come
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from ..incident.incident import OBSERVER
-from ..incident.proposals import may_approve
+from ..incident.permissions import another, author_of
 from ..settings import Settings
 from ..sharing.presence import Presence
 from ..sharing.presence_service import PresenceService
 from .approvals import ApprovalChannel, ApprovalGate
-from .capabilities import Capabilities, Capability, capabilities_of
+from .capabilities import Capabilities, Capability, capabilities_of, own_person
 from .host_sync import HostSync
 from .incident_store import IncidentStore
 from .operation import Operation, doing
@@ -39,8 +39,9 @@ class Peers:
         capabilities = capabilities or capabilities_of(settings)
         announces = Capability.NOTE in capabilities
         self._settings, self._incident_store, self._spawn = settings, incident_store, spawn
+        key = own_person(settings).key
         self.people = PresenceService(
-            settings, "", clock=clock, changed=changed, looks_only=Capability.ACT not in capabilities
+            settings, "", clock=clock, changed=changed, looks_only=Capability.NOTE not in capabilities, key=key
         )
         self.sharing = HostSync(settings, incident_store, spawn, changed, announces)
         self.approvals = ApprovalGate(incident_store, settings, clock, self.others, self.unknown, self.sharing.has_told)
@@ -73,12 +74,18 @@ class Peers:
 
     def others(self) -> ApprovalChannel:
         """Who else is here and could have a say: whoever may only look could not."""
-        me = self.people.here[0].writer
+        me, permissions = self.people.here[0], self._incident_store.judge.permissions
         there = [presence for presence in self.people.here if not presence.me and not presence.looks_only]
+        speakers = [one for one in there if permissions.allows(Capability.NOTE, author_of(one.writer, one.key))]
         apart = {
-            presence.writer.account for presence in there if not presence.observing and may_approve(presence.writer, me)
+            (presence.writer.account, presence.key)
+            for presence in speakers
+            if not presence.observing
+            and another(author_of(presence.writer, presence.key), author_of(me.writer, me.key))
+            and permissions.allows(Capability.APPROVE, author_of(presence.writer, presence.key))
         }
-        here = {(presence.writer.person, presence.writer.operator) for presence in there} - {(me.person, me.operator)}
+        mine = (me.writer.person, me.writer.operator)
+        here = {(presence.writer.person, presence.writer.operator) for presence in speakers} - {mine}
         return ApprovalChannel(here=len(here), apart=len(apart))
 
     def tell(self, operations: Iterable[Operation], observing: bool) -> None:

@@ -19,6 +19,7 @@ from ..errors import JournalError, NexConsoleError
 from ..journal import EntryKind
 from ..settings import Settings
 from ..sharing.leases import LeaseService
+from .approvals import AskBreakGlass, unbroken
 from .incident_store import IncidentStore
 from .monitor import Monitor
 from .operation import Operation, StepRef
@@ -77,8 +78,10 @@ class Performer:
         *,
         step: StepRef | None = None,
         undoes: Operation | None = None,
+        break_glass: AskBreakGlass = unbroken,
     ) -> Operation:
-        """Take an action down the one path; the operation as it has ended."""
+        """Take an action down the one path; the operation as it has ended. `break_glass` asks for the reason to do it
+        without the second person that it needs."""
         operation = self._operation(action, arguments)
         self.operations.append(operation)
         self.changed()
@@ -87,7 +90,7 @@ class Performer:
             if why_not is not None:
                 operation.take(ActionResult(plan=None, stopped=why_not))
                 return operation
-            host = self._host(operation, ask, ask_unrecorded, step, undoes)
+            host = self._host(operation, ask, ask_unrecorded, step, undoes, break_glass)
             path = perform(ACTIONS[action], arguments, self._context(operation), host)
             result = await self._performed(operation, path)
             operation.take(result)
@@ -182,6 +185,7 @@ class Performer:
         ask_unrecorded: AskUnrecorded,
         step: StepRef | None,
         undoes: Operation | None,
+        break_glass: AskBreakGlass,
     ) -> ActionHost:
         async def asking(plan: Plan, why_again: str | None) -> ConfirmationReply:
             operation.plan, operation.phase = plan, "asking"
@@ -196,6 +200,7 @@ class Performer:
             if not data.get("late"):
                 operation.phase = "sending"
             extra: dict[str, Any] = {"alone": True} if operation.alone else {}
+            extra |= await self._broken_glass(operation, data)
             if step is not None:
                 await ensure_begun(self.incident_store, step, self.clock())
                 extra |= {"scenario": step.scenario, "step": step.step, "title": step.title, "taken": dict(step.taken)}
@@ -205,11 +210,20 @@ class Performer:
         async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
             operation.plan = plan
             operation.phase = "waiting" if self.peers.approvals.needed(plan) else "preparing"
-            decision = await self.peers.approvals.ask(plan, context.progress, context.cancelled)
-            operation.alone = decision.alone
+            decision = await self.peers.approvals.ask(plan, context.progress, context.cancelled, asking_reason)
+            operation.alone, operation.broke_glass = decision.alone, decision.broke_glass
             return decision.proposal, decision.why_not
 
+        async def asking_reason(plan: Plan, why: str) -> str | None:
+            operation.phase = "asking"
+            self.changed()
+            reason = await break_glass(plan, why)
+            operation.phase = "waiting"
+            return reason
+
         async def asking_unrecorded(why: str) -> bool:
+            if operation.broke_glass:  # it stands in for the second person: nothing is sent without it on record
+                return False
             operation.phase = "asking"
             allowed = await ask_unrecorded(why)
             operation.phase = "sending"
@@ -227,6 +241,15 @@ class Performer:
             leases=self.leases,
             consult=consult,
         )
+
+    async def _broken_glass(self, operation: Operation, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Record why it is sent without the second person that it needs; what its intent says of that. Raises
+        JournalError."""
+        if not operation.broke_glass:
+            return {}
+        glass = {"plan": data["plan"], "reason": operation.broke_glass}
+        glass |= {"proposal": data["proposal"]} if data.get("proposal") else {}
+        return {"broke_glass": (await self.incident_store.record(EntryKind.BROKE_GLASS, glass)).id}
 
     def _show(self, operation: Operation, result: ActionResult, undoes: Operation | None) -> None:
         operation.take(result)

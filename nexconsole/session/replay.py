@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..incident.actions import actions_in
 from ..incident.open_items import OpenItem, open_items
-from ..incident.proposals import Proposal, proposals_in
+from ..incident.proposals import Proposal
 from ..journal import Entry, merge
 from .capabilities import Capabilities, Capability
 from .incident_store import IncidentStore
@@ -34,21 +34,20 @@ class ReplayIncidentStore(IncidentStore):
     def tell(self, name: str, entries: Sequence[Entry]) -> None:
         """From now on this is on record."""
         self.current = name if entries else None
-        self.entries = merge(entries)
+        self.on_record = merge(entries)
+        self.entries = self.judge.counted(self.on_record)
         self._changed()
 
     def waiting(self) -> tuple[tuple[Proposal, float], ...]:
         """What could be spoken to then, by the proposers' clocks: the record has no other."""
         now = self._clock()
         found = (
-            (proposal, (proposal.until - now).total_seconds())
-            for proposal in proposals_in(self.entries)
-            if not proposal.ended
+            (proposal, (proposal.until - now).total_seconds()) for proposal in self.proposals if not proposal.ended
         )
         return tuple((proposal, left) for proposal, left in found if left > 0)
 
-    def of(self, name: str) -> tuple[Entry, ...]:
-        return self.entries if name == self.current else ()
+    def record_of(self, name: str) -> tuple[Entry, ...]:
+        return self.on_record if name == self.current else ()
 
     @property
     def in_force(self) -> tuple[OpenItem, ...]:

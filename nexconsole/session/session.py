@@ -5,8 +5,7 @@ Console, shared screen, replay, `run` and `status` are front ends of it: no widg
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,8 @@ from ..actions.perform import ActionResult, Ask, AskUnrecorded
 from ..errors import JournalError
 from ..incident.incident import Incident
 from ..incident.open_items import OpenItem
-from ..incident.proposals import Proposal, proposals_in
+from ..incident.permissions import another
+from ..incident.proposals import Proposal
 from ..journal import Entry, EntryKind, Journal
 from ..journal.accounts import own_account
 from ..model import Reading, utc_now, value_of
@@ -22,9 +22,10 @@ from ..runbook.progress import BEGUN, ScenarioProgress
 from ..settings import Settings, named
 from ..sharing.leases import LeaseService
 from ..signals.circuits import Circuits
+from .approvals import AskBreakGlass, unbroken
 from .argument_values import argument_values
 from .auto_record import AutoRecord
-from .capabilities import Capabilities, Capability, capabilities_of, role_refusal
+from .capabilities import Capabilities, Capability, capabilities_of, own_person, role_refusal
 from .cause_record import CauseRecord
 from .earlier import SeenBefore, changes_before, present_traits
 from .incident_store import IncidentStore
@@ -34,6 +35,7 @@ from .peers import Peers
 from .performer import LEAVE_S, Performer
 from .remote_operations import MATTERS, own_before, remote_operations
 from .steps import lasting, settle
+from .tasks import BackgroundTasks
 
 if TYPE_CHECKING:
     from ..incident.traits import IncidentTraits
@@ -66,6 +68,8 @@ class Session:
         self.settings = settings if settings.operator else named(settings)
         self.capabilities = capabilities or capabilities_of(settings)
         self.sources, self.clock, self._told = sources, clock, changed
+        self._tasks = BackgroundTasks()
+        self._spawn = self._tasks.spawn
         self.monitor = monitor or Monitor(settings, clock=clock, health=sources.health)
         self.incident_store = incident_store or IncidentStore(self.settings, clock, capabilities=self.capabilities)
         self.incident_store.follow(self._recorded, heard)
@@ -89,7 +93,6 @@ class Session:
         self._there: dict[str, Operation] = {}  # by the intent's id
         self._before: Operation | None = None  # this operator's last at another console, if it can be taken back
         self._dismissed: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ticks = 0
 
     @property
@@ -107,7 +110,7 @@ class Session:
     def why_not(self, capability: Capability) -> str | None:
         """Why this cannot be done here now: not granted, or not by this role; None where it may."""
         why_not = self.capabilities.why_not(capability)
-        if why_not is None and capability in (Capability.ACT, Capability.APPROVE):
+        if why_not is None and capability in (Capability.ACT, Capability.APPROVE):  # the incident's role of an observer
             why_not = self.incident_store.observing
         if why_not is None and capability is Capability.ACT:
             why_not = role_refusal(self.readings)
@@ -156,20 +159,7 @@ class Session:
         """End everything. What is being sent is waited for, `leave_s` seconds at most, so that its outcome is on
         record: `waiting` is called for each."""
         await self.performer.close(waiting, leave_s)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            task.get_loop().call_exception_handler({"message": "session", "exception": task.exception()})
+        await self._tasks.close()
 
     @property
     def journal(self) -> Journal:
@@ -178,7 +168,7 @@ class Session:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What is on record, in order: of the current incident and of what is done outside of any."""
+        """What counts of what is on record, in order: of the current incident and of what is done outside of any."""
         return self.incident_store.entries
 
     @property
@@ -240,8 +230,9 @@ class Session:
     async def open_incident(self, title: str, level: str) -> str:
         """Open an incident, led by this operator until it is handed over; its id. Raises JournalError.
 
-        `level` is the declared severity, "" to leave it to the rules.
+        `level` is the declared severity, "" to leave it to the rules, as where this operator may not command.
         """
+        level = level if self.why_not(Capability.COMMAND) is None else ""
         since = self.watching.risen_at
         data: dict[str, Any] = {"title": title, "level": level, "since": since.isoformat() if since else ""}
         if changes := changes_before(self.readings, self.clock()):
@@ -251,15 +242,25 @@ class Session:
         return name
 
     async def take_role(self, role: str, person: str) -> None:
-        """From now on this role is this person's; "" for nobody's. Raises JournalError."""
+        """From now on this role is this person's; "" for nobody's. A role for oneself needs no right to command.
+        Raises JournalError."""
+        if person != str(self.journal.writer):
+            self._need(Capability.COMMAND)
         await self.record(EntryKind.ROLE, {"role": role, "person": person})
 
+    def _need(self, capability: Capability) -> None:
+        """Raises JournalError where this cannot be done here."""
+        if (why_not := self.why_not(capability)) is not None:
+            raise JournalError(why_not)
+
     async def declare(self, level: str, reason: str) -> None:
-        """Raises JournalError."""
+        """Raises JournalError, also where this operator may not command."""
+        self._need(Capability.COMMAND)
         await self.record(EntryKind.DECLARED, {"level": level, "reason": reason})
 
     async def close_incident(self, reason: str) -> None:
-        """Raises JournalError."""
+        """Raises JournalError, also where this operator may not command."""
+        self._need(Capability.COMMAND)
         await self.record(EntryKind.CLOSED, {"reason": reason})
 
     async def object(self, proposal: str, reason: str = "") -> None:
@@ -268,12 +269,12 @@ class Session:
 
     async def approve(self, proposal: str) -> None:
         """Give a second person's approval. Raises JournalError, also where this operator is none, or only observes."""
-        if (why_not := self.why_not(Capability.APPROVE)) is not None:
-            raise JournalError(why_not)
-        found = next((one for one in proposals_in(self.entries) if one.id == proposal), None)
-        mine = self.journal.writer.account
-        if found is not None and mine and found.account == mine:
-            raise JournalError(f"{found.by} proposed it from this account ({mine}): another must approve it")
+        self._need(Capability.APPROVE)
+        found = next((one for one in self.incident_store.proposals if one.id == proposal), None)
+        me = own_person(self.settings)
+        if found is not None and me.account and not another(me, found.person):
+            by = f"from this account ({me.account})" if found.account == me.account else f"with this key ({me.key})"
+            raise JournalError(f"{found.by} proposed it {by}: another must approve it")
         await self.record(EntryKind.APPROVED, {"proposal": proposal})
 
     @property
@@ -328,13 +329,17 @@ class Session:
         *,
         step: StepRef | None = None,
         undoes: Operation | None = None,
+        break_glass: AskBreakGlass = unbroken,
     ) -> Operation:
         """Take an action down the one path, with its phases in `shown` meanwhile."""
-        return await self.performer.perform(action, arguments, ask, ask_unrecorded, step=step, undoes=undoes)
+        return await self.performer.perform(
+            action, arguments, ask, ask_unrecorded, step=step, undoes=undoes, break_glass=break_glass
+        )
 
     def _changed(self) -> None:
         """Something that a screen may show is different."""
-        self.peers.tell(self.performer.operations, self.why_not(Capability.ACT) is not None)
+        watches = self.why_not(Capability.ACT) is not None and self.why_not(Capability.APPROVE) is not None
+        self.peers.tell(self.performer.operations, watches)
         self._told()
 
     # --- what is shown ----------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Presence:
     step: str = ""
     doing: str = ""
     looks_only: bool = False  # it can neither act nor object, approve or write anything
+    key: str = ""  # with which it says that it signs what it writes, as SHA256:...
     elsewhere: bool = False  # heard by Redis alone: on another host, or in another folder
     me: bool = False
     count: int = field(default=0, compare=False)  # of its words; a later one has a higher
@@ -62,13 +63,14 @@ class _Word(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     doing: str = ""
     looks_only: bool = False
+    key: str = ""
     asks: bool = False
     gone: bool = False
     at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # its clock, when it said so
 
 
 TELLABLE = frozenset({"incident", "role", "observing", "driving", "scenario", "step", "doing"})
-SAID = TELLABLE | {"looks_only"}
+SAID = TELLABLE | {"looks_only", "key"}
 _DECODER = msgspec.json.Decoder(_Word)
 
 

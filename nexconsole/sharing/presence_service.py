@@ -52,6 +52,7 @@ class PresenceService:
         clock: Callable[[], datetime] = utc_now,
         changed: Callable[[], None] = lambda: None,
         looks_only: bool = False,
+        key: str = "",
     ) -> None:
         self.trouble = ""  # why others can't be told or heard, "" while they can
         self.clocks = Clocks()
@@ -62,6 +63,7 @@ class PresenceService:
             incident=incident,
             observing=looks_only,
             looks_only=looks_only,
+            key=key,
             me=True,
             count=1,
         )
