@@ -282,7 +282,7 @@ def test_a_kind_that_is_not_known_so_far_back_is_not_known_to_have_had_no_change
 
 
 def test_the_log_is_bounded_forgets_and_names_who_by_the_audit_row() -> None:
-    trail = Trail()
+    trail = Scripted()
     for number in range(MOST + 50):
         trail.note(str(number), change(NOW - timedelta(seconds=number)))
     trail.note("old", change(NOW - timedelta(hours=7)))
@@ -290,7 +290,8 @@ def test_the_log_is_bounded_forgets_and_names_who_by_the_audit_row() -> None:
     assert len(trail.found) == MOST and "old" not in trail.found and "0" in trail.found
     edited = change(NOW, ChangeKind.PROVIDER, target="smsbower", within_s=2.5)
     audited = change(NOW - timedelta(seconds=3), ChangeKind.AUDIT, target="smsbower", who="user u1")
-    rows = Trail(found={"e": edited, "a": audited})
+    rows = Scripted()
+    rows.found |= {"e": edited, "a": audited}
     log = log_of((rows,))
     assert [each.who for each in log.changes] == ["user u1", "user u1"]
     done = change(LATER, ChangeKind.ACTION, who="ann")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..text.units import duration
 from .change import Change, ChangeKind, ChangeLog, KnownSince
 from .onset import Onset
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
 
 WINDOW_S = 6 * 3600.0  # what is older is forgotten
 MOST = 200
@@ -17,7 +23,7 @@ SAME_DEED_S = 15.0  # an audit row and the row that it speaks of are written so 
 
 
 @dataclass
-class Trail:
+class Trail(ABC):
     """What one look at one system has found, from reading to reading.
 
     `found` is by identity, so that what is found again replaces itself and what proves to be nothing can be taken back.
@@ -28,6 +34,10 @@ class Trail:
     read: frozenset[ChangeKind] = frozenset()
     known_from: dict[ChangeKind, datetime] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    async def look(self, sources: Sources, settings: Settings, now: datetime) -> None:
+        """Take a look at the system, and note what changed. Raises SourceError."""
 
     def note(self, key: str, change: Change) -> None:
         """Keep it; what it was before, and who it was, may be seen once only, and are kept from then on."""

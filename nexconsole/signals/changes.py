@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from ..catalogue import Argument
 from ..errors import NotConfigured, SourceError
@@ -44,12 +44,6 @@ TOLD = frozenset(
 )
 
 
-class Looking(Protocol):
-    """A trail that can look for itself."""
-
-    async def look(self, sources: Sources, settings: Settings, now: datetime) -> None: ...
-
-
 @dataclass
 class WatchedSystem:
     """One system's part: who looks, by which source, how often, and how the last look went."""
@@ -65,11 +59,10 @@ class WatchedSystem:
 
     async def look(self, sources: Sources, settings: Settings, now: datetime) -> None:
         """Take a look; what goes wrong is kept as a sentence."""
-        looking: Looking = self.trail  # type: ignore[assignment]  # each trail below has it
         self.looked_at = now
         try:
             async with asyncio.timeout(LOOK_S):
-                await looking.look(sources, settings, now)
+                await self.trail.look(sources, settings, now)
         except NotConfigured:
             self.error = ""
             self.trail.lost()
