@@ -11,11 +11,18 @@ from datetime import datetime
 from ..model import Reading, State, value_of
 from ..signals.change import CHANGES, ChangeLog
 from ..signals.changes_servers import is_loss, is_start
+from ..signals.funnel import Funnel
 from ..signals.onset import ONSET, Onset, Onsets
 from ..signals.outbox import Outbox, stands
+from ..signals.pods import crashes
 from ..signals.signal import PURCHASES, in_flight_at, purchases_at
+from ..signals.workloads import Workloads
 
 MOST = 40
+LATE_MINUTES = 2  # of the logs: the one that runs, and the one before
+FAILED_LEAST = 8  # purchases in them; fewer may fail by chance
+FAILED_SHARE = 0.15  # of them
+CRASHED_LEAST = 3  # restarts: fewer are no loop
 YOUNG_S = 45.0  # so old may the look at all figures be
 RESTARTED_S = 600.0  # so long ago at most a server fell over, for what is felt now
 OF_GROWTH = frozenset({"customers_refused", "customers_waiting", "purchases_waiting"})
@@ -47,7 +54,7 @@ AT_PROVIDER = {
 
 def symptoms(readings: Mapping[str, Reading], now: datetime) -> tuple[str, ...]:
     """What they are about, as reasons say it, each once; the earliest first. Bounded."""
-    found = (*_worse(readings, now), *_fallen(readings, now), *_standing(readings, now))
+    found = (*_worse(readings, now), *_fallen(readings, now), *_standing(readings, now), *_now(readings, now))
     return tuple(dict.fromkeys(found))[:MOST]
 
 
@@ -103,3 +110,18 @@ def _standing(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
     outbox = value_of(readings, "outbox", Outbox)
     if outbox is not None and stands(outbox) and _fresh(readings.get("outbox"), now):
         yield "pending events"
+
+
+def _now(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
+    """Failures that left no row, and pods that crash one after the other and stand again in between."""
+    funnel = value_of(readings, "funnel", Funnel)
+    if funnel is not None and funnel.pods_followed and _fresh(readings.get("funnel"), now):
+        late = funnel.minutes[-LATE_MINUTES:]
+        failed, sold = sum(minute.failed for minute in late), sum(minute.sold for minute in late)
+        if failed >= FAILED_LEAST and failed >= FAILED_SHARE * (failed + sold):
+            yield PURCHASES
+    workloads = value_of(readings, "workloads", Workloads)
+    if workloads is not None and _fresh(readings.get("workloads"), now):
+        crashing = [pod for pod in workloads.pods if crashes(pod, now)]
+        if sum(pod.restarts for pod in crashing) >= CRASHED_LEAST:
+            yield "workloads"

@@ -34,6 +34,7 @@ EVERY_S = 5.0
 LOOK_S = 7.0  # for one system's look
 BEFORE_S = 600.0  # how long before the onset a change may have caused it
 PROVIDER_BEFORE_S = 900.0
+LOST_S = 1800.0  # so long Redis' loss is told
 LONG_ENOUGH_S = 3600.0  # a kind that is known for so long and shows none has had none
 # What no other signal's events tell.
 TOLD = frozenset(
@@ -259,6 +260,17 @@ def _last(view: View[ChangeLog]) -> ProbeResult:
     return ProbeResult(text=f"no {noun(kind)} in the last {duration(known_s)}, at least", value=known_s)
 
 
+def _lost(view: View[ChangeLog]) -> ProbeResult:
+    """Whether Redis was emptied in the last half hour: by a command, or by a start without its data."""
+    log = view.value
+    loss = next((each for each in log.changes if changes_servers.is_loss(each)), None)
+    if loss is not None and (age := max(0.0, (view.now - loss.at).total_seconds())) <= LOST_S:
+        return ProbeResult(text=f"{in_words(loss)}, {duration(age)} ago", value=True)
+    if ChangeKind.REDIS not in log.read:
+        return ProbeResult(text="not known: Redis' changes can't be read", value=None, lacks="reading INFO of Redis")
+    return ProbeResult(text=f"no loss of Redis' data was seen in {duration(LOST_S)}", value=False)
+
+
 KIND = Argument(name="kind", kind="change")
 
 
@@ -272,6 +284,7 @@ PROBES = (
     _probe(
         "changes.provider", "whether this provider's row was changed before the onset", _provider, argument=PROVIDER
     ),
+    _probe("redis.lost", "whether Redis was emptied lately", _lost),
     _probe("changes.taken-up", "whether only pods that started since a change of a setting fail", _taken_up),
     _probe(
         "changes.pod",

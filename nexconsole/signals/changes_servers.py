@@ -24,6 +24,7 @@ REDIS_EVERY_S = 10.0
 AT_START_S = 5.0  # a server that starts reads its settings, too
 ONE_RELOAD_S = 60.0  # sessions read new settings within it
 COLLAPSED, WORTH_TELLING = 0.2, 50  # keys that fall to this share, where there were so many
+FEW_KEYS = 20  # a Redis that was emptied at some time and holds fewer has hardly been filled again
 MOST_SETTINGS = 6  # named in one line
 HIDDEN = ("password", "conninfo", "command", "secret", "key")  # settings that may hold what nobody should see
 STARTED = "PostgreSQL was started"
@@ -199,6 +200,9 @@ class RedisTrail(Trail):
             self._note(f"start {state.run_id}", at, "another Redis process answers", within_s=within_s)
         if before is not None:
             self._note_differences(before, state, at, within_s, restarted)
+        elif state.flushes and state.keys is not None and state.keys < FEW_KEYS:
+            held = f": {several(state.keys, 'key')} by now; when is not known"
+            self._note(f"flush {state.run_id}", now, FLUSHED + held, within_s=state.uptime_s or 0.0)
 
     def _knows(self, run_id: str) -> bool:
         return f"start {run_id}" in self.found

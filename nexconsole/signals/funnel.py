@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
@@ -17,7 +17,8 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from ..text.units import period
-from .funnel_parts import EARLIER_S, LATE_S, PODS_S, PodFunnel, between, by_pod, newest, relapses, sold_ago, usual
+from .funnel_parts import PODS_S, PodFunnel, by_pod, sold_ago
+from .funnel_providers import ProviderFunnel, most_frequent, providers_of
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 ANSWERS_EVERY_S = 10.0
 ANSWERS_TIMEOUT_S = 3.0
-MOST_PROVIDERS = 100  # with the most purchases; the others are counted
 # What a status of the purchase route means. (nexnum.md#answers)
 REFUSED_STATUS = {
     "400": "funds or input",
@@ -38,33 +38,6 @@ REFUSED_STATUS = {
     "409": "lock",
     "429": "lock or limit",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProviderFunnel:
-    """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost.
-
-    `reasons` counts those that failed or were refused, by reason, the most frequent first. `took_s` is what its sales
-    of the last 90 s took (median), `before_s` what those took that began five minutes ago or earlier; None where too
-    few are known. Its newest sale began `sold_s` ago. `newest` are its newest failures of which somebody said why, by
-    kind, of the last 15 minutes.
-    `relapses`: how often in ten minutes several failed in a row and then one was sold.
-    `between`: the share that failed beside such bursts, 0..1.
-    """
-
-    name: str
-    attempts: int
-    sold: int = 0
-    failed: int = 0
-    refused: int = 0
-    waiting: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    took_s: float | None = None
-    before_s: float | None = None
-    sold_s: float | None = None
-    newest: Mapping[str, int] = field(default_factory=dict)
-    relapses: int = 0
-    between: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +214,7 @@ def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
             outcomes[key.outcome] += many
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
-    providers, more = _providers(window, tally, now)
+    providers, more = providers_of(window, tally, now)
     at_provider = [purchase for purchase in window.waiting if purchase.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
@@ -254,8 +227,8 @@ def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
         "lost": outcomes[LOST],
         "waiting": len(window.waiting),
         "waiting_new": sum(purchase.stage >= RESERVED for purchase in window.begun),
-        "refused": _most(refused),
-        "failures": _most(failures),
+        "refused": most_frequent(refused),
+        "failures": most_frequent(failures),
         "oldest_s": None if oldest is None else max(0.0, now - oldest.began),
         "oldest_at_least": any(purchase.key.startswith("#") for purchase in window.waiting),
         "undecided_s": _undecided(at_provider, tally.decided_at, now),
@@ -275,45 +248,6 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
     return max(0.0, now - max(min(purchase.began for purchase in waiting), decided_at or 0.0))
 
 
-def _providers(window: Window, tally: PurchaseTally, now: float) -> tuple[tuple[ProviderFunnel, ...], int]:
-    """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
-    found: dict[str, list[int]] = {}
-    sales: Mapping[str, Sequence[tuple[float, float]]] = tally.sales
-    reasons: dict[str, dict[str, int]] = {}
-    for key, many in window.ended.items():
-        counts = found.setdefault(key.provider, [0] * 5)
-        counts[0] += many
-        if key.outcome in (SOLD, FAILED, REFUSED):
-            counts[(SOLD, FAILED, REFUSED).index(key.outcome) + 1] += many
-        if key.outcome in (FAILED, REFUSED):
-            of = reasons.setdefault(key.provider, {})
-            of[key.reason] = of.get(key.reason, 0) + many
-    for purchase in window.begun:
-        counts = found.setdefault(purchase.provider, [0] * 5)
-        counts[0] += 1
-        counts[4] += 1
-    most = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:MOST_PROVIDERS]
-    rows = tuple(
-        ProviderFunnel(
-            name=name,
-            attempts=n,
-            sold=sold,
-            failed=failed,
-            refused=refused,
-            waiting=waiting,
-            reasons=_most(reasons.get(name, {})),
-            took_s=usual(took for began, took in sales.get(name, ()) if began >= now - LATE_S),
-            before_s=usual(took for began, took in sales.get(name, ()) if began < now - EARLIER_S),
-            relapses=relapses(tally.outcomes.get(name, ()), now),
-            between=between(tally.outcomes.get(name, ()), now),
-            newest=newest(tally.explained.get(name, ()), now),
-            sold_s=round(max(0.0, now - sales[name][-1][0]), 1) if sales.get(name) else None,
-        )
-        for name, (n, sold, failed, refused, waiting) in most
-    )
-    return rows, len(found) - len(rows)
-
-
 def _minutes(tally: PurchaseTally, since: float) -> tuple[MinuteFunnel, ...]:
     """Each minute whose lines are all known, the oldest first."""
     return tuple(
@@ -327,10 +261,6 @@ def _minutes(tally: PurchaseTally, since: float) -> tuple[MinuteFunnel, ...]:
         for minute, tally_minute in sorted(tally.minutes.items())
         if 60.0 * minute >= since
     )
-
-
-def _most(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 # --- the HTTP answers -------------------------------------------------------------------------------------------------
@@ -387,7 +317,7 @@ def from_answers(answers: Answers | None, settings: Settings, now: datetime, not
         attempts=sum(counts.values()),
         sold=sum(many for status, many in counts.items() if status[0] == "2"),
         failed=sum(many for status, many in counts.items() if status[0] == "5"),
-        refused=_most(refused),
+        refused=most_frequent(refused),
         failures={"5xx": failed} if (failed := sum(m for s, m in counts.items() if s[0] == "5")) else {},
         answers=counts or None,
         answers_at=answers.at if answers else now,

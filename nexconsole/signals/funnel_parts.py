@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from statistics import median
 
 from ..text.sanitize import clean
@@ -16,9 +17,32 @@ RELAPSES_S = 600.0
 FAILED_IN_A_ROW, SOLD_IN_A_ROW = 3, 2  # fewer may be chance, where a part of all purchases fails
 WELL = 0.2  # so much may fail at a provider beside its bursts, for it to be well in between
 LEAST_BETWEEN = 10
-LATE_S = 90.0  # sales that began since then say how long one takes now
+LATE_S = 90.0  # sales that began in so long up to the newest say how long one takes now
 EARLIER_S = 300.0  # and those before then how long one took
 LEAST = 5  # sales that say how long one takes
+RUN_S = 900.0  # what failed longer ago belongs to no run of now
+A_SALE = 0.1  # of a failure: a stretch of which more than one in eleven fails is one run
+LONG_S = 5.0  # a purchase in flight for so long is no sale so far
+TWO = 2  # purchases of another provider that say whether it is well
+HALF = 0.5  # of the share that fails at the one: others that fail less are well
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailingRun:
+    """A provider's stretch of failures that reaches up to now: it began `since_s` ago with the first that failed.
+
+    `sold_last`: so many were sold since the last that failed, and none is in flight for long beside them. Of the
+    others' purchases that began since `others_sold` were sold; `well` and `bad` of these providers are so since.
+    """
+
+    since_s: float
+    decided: int
+    failed: int
+    sold_last: int = 0
+    others: int = 0
+    others_sold: int = 0
+    well: int = 0
+    bad: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +67,18 @@ def usual(took: Iterable[float]) -> float | None:
     """The median in seconds; None where too few are known."""
     known = list(took)
     return round(median(known), 2) if len(known) >= LEAST else None
+
+
+def now_and_before(sales: Sequence[tuple[float, float]], now: float) -> tuple[float | None, float | None]:
+    """What a provider's newest sales took and what earlier ones did. Where it sells no more, the last that it sold say
+    how slow it had become."""
+    if not sales:
+        return None, None
+    newest_began = max(began for began, _ in sales)
+    if now - newest_began > EARLIER_S:
+        return None, None
+    late = usual(took for began, took in sales if began >= newest_began - LATE_S)
+    return late, usual(took for began, took in sales if began < newest_began - EARLIER_S)
 
 
 def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]:
@@ -86,3 +122,57 @@ def sold_ago(sales: Iterable[Sequence[tuple[float, float]]], now: float) -> floa
     newest_of_each = (max(began + took for began, took in list(each)[-8:]) for each in sales if each)
     made = max(newest_of_each, default=None)
     return None if made is None else round(max(0.0, now - made), 1)
+
+
+class Outcomes:
+    """Each provider's decided purchases of the last minutes, in order, prepared once for all of them."""
+
+    def __init__(self, outcomes: Mapping[str, Iterable[tuple[float, bool]]], now: float) -> None:
+        self._now = now
+        self._of = {
+            name: sorted(each for each in decided if now - each[0] <= RUN_S)
+            for name, decided in outcomes.items()
+            if name
+        }
+        self._failed = {name: [0, *accumulate(fails for _, fails in each)] for name, each in self._of.items()}
+
+    def failing_run(self, name: str, waiting: Iterable[float] = ()) -> FailingRun | None:
+        """The stretch up to now in which a provider fails, and how the others fare since; None where it does not fail.
+
+        `waiting`: when those began that are in flight there.
+        """
+        outcomes = self._of.get(name, [])
+        begin = _run_begins(outcomes)
+        if begin is None:
+            return None
+        since, run = outcomes[begin][0], outcomes[begin:]
+        failed = sum(fails for _, fails in run)
+        last = max([began for began, fails in run if fails] + [each for each in waiting if self._now - each > LONG_S])
+        others = [self._since(other, since) for other in self._of if other != name]
+        bad = sum(decided >= TWO and fails >= HALF * failed / len(run) * decided for decided, fails in others)
+        return FailingRun(
+            since_s=round(max(0.0, self._now - since), 1),
+            decided=len(run),
+            failed=failed,
+            sold_last=sum(began > last for began, _ in run),
+            others=len(others),
+            others_sold=sum(decided - fails for decided, fails in others),
+            well=sum(decided >= TWO for decided, _ in others) - bad,
+            bad=bad,
+        )
+
+    def _since(self, name: str, since: float) -> tuple[int, int]:
+        """How many purchases that began since then were decided there, and how many of them failed."""
+        first = bisect_left(self._of[name], (since, False))
+        failed = self._failed[name]
+        return len(self._of[name]) - first, failed[-1] - failed[first]
+
+
+def _run_begins(outcomes: Sequence[tuple[float, bool]]) -> int | None:
+    """Where the stretch begins that ends with the last and has the most failures beyond one in eleven."""
+    best, begin, weight = 0.0, None, 0.0
+    for place in range(len(outcomes) - 1, -1, -1):
+        weight += 1.0 if outcomes[place][1] else -A_SALE
+        if weight > best:
+            best, begin = weight, place
+    return begin
