@@ -19,13 +19,14 @@ from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.change import Change, ChangeKind, ChangeLog
 from nexconsole.signals.changes_servers import FLUSHED, STARTED
-from nexconsole.signals.funnel import Funnel, ProviderFunnel
+from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import PodFunnel
 from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.probe import answer
 from nexconsole.signals.registry import probes
 from nexconsole.signals.transactions import ProviderTraffic, Transactions
+from nexconsole.signals.workloads import Workloads
 
 SETTINGS = Settings()
 OURS = chapters.shipped().causes
@@ -124,7 +125,7 @@ def test_nothing_leaves_the_outbox_long_before_its_events_are_late():
     calm = sample.calm()["outbox"].value
     assert isinstance(calm, Outbox)
     history = ((0.0, 212), (2.0, 217), (4.0, 222), (6.0, 226))
-    still = replace(calm, pending=226, oldest_pending_s=110.0, drained_per_min=None, history=history)
+    still = replace(calm, pending=226, oldest_pending_s=130.0, drained_per_min=None, history=history)
     found = explained(changed(outbox=still))
     assert [each.key for each in found.named] == ["outbox-stopped"]
     works = replace(still, history=((0.0, 212), (2.0, 190), (4.0, 222), (6.0, 226)))
@@ -154,3 +155,29 @@ def test_just_the_pods_that_started_since_a_setting_was_changed_fail():
     assert took_up("a") is True
     assert took_up("b") is False and took_up("a", "b") is False and took_up() is False
     assert took_up("a", pods=(bad,)) is None
+
+
+def test_failures_that_leave_no_row_are_a_symptom_unless_they_are_few():
+    calm = sample.calm()["funnel"].value
+    assert isinstance(calm, Funnel)
+
+    def late(failed: int, sold: int) -> dict[str, Reading]:
+        minutes = (MinuteFunnel(at=0, attempts=50, sold=50), MinuteFunnel(at=60, attempts=50, sold=sold, failed=failed))
+        return changed(funnel=replace(calm, minutes=minutes))
+
+    assert symptoms(late(40, 20), NOW) == ("purchases",)
+    assert symptoms(late(7, 0), NOW) == () and symptoms(late(9, 90), NOW) == ()
+
+
+def test_pods_that_crash_again_and_again_are_a_symptom_while_they_all_stand():
+    calm = sample.calm()["workloads"].value
+    assert isinstance(calm, Workloads)
+
+    def restarted(times: int) -> dict[str, Reading]:
+        pods = tuple(
+            replace(pod, restarts=times, restarted_at=ago(20), reason="restarted: exit code 1") for pod in calm.pods
+        )
+        return changed(workloads=replace(calm, pods=pods[:1]))
+
+    assert symptoms(restarted(4), NOW) == ("workloads",)
+    assert symptoms(restarted(1), NOW) == ()

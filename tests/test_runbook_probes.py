@@ -17,7 +17,7 @@ from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
-from nexconsole.signals.funnel_parts import PodFunnel
+from nexconsole.signals.funnel_parts import FailingRun, PodFunnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
@@ -167,6 +167,7 @@ VALUES: dict[str, Value] = {
                 before_s=1.5,
                 sold_s=12.0,
                 relapses=2,
+                run=FailingRun(since_s=90.0, decided=20, failed=18, others=1, others_sold=6, well=1),
             ),
             ProviderFunnel(name="5sim", attempts=10, sold=6, failed=0, refused=1, waiting=3),
         ),

@@ -65,10 +65,9 @@ def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
         if rate >= ALL_FAIL:
             failing = f"{count(value.failures)} of {count(value.decided)} purchases fail{where}"
             yield Judgement("SEV-1", f"purchasing is down: {failing}", outlook, about, explains)
-        elif rate > rules.critical_rate:
-            yield Judgement("SEV-1", f"{percent(rate)} of purchases fail{where}", outlook, about, explains)
-        elif rate > rules.high_rate:
-            yield Judgement("SEV-2", f"{percent(rate)} of purchases fail{where}", outlook, about, explains)
+        elif rate > rules.high_rate and not _by_chance(value):
+            level = "SEV-1" if rate > rules.critical_rate else "SEV-2"
+            yield Judgement(level, f"{percent(rate)} of purchases fail{where}", outlook, about, explains)
     for provider in value.providers:
         few = provider.decided < settings.transactions.provider_few
         if few or provider.failure_rate is None or provider.failure_rate < settings.transactions.provider_failing:
@@ -134,7 +133,7 @@ def _subject_numbers(value: Transactions) -> Iterator[tuple[str, str, Number | N
 
 def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
     rules, rate = settings.severity, value.failure_rate
-    if rate is not None and value.decided >= settings.transactions.few:
+    if rate is not None and value.decided >= settings.transactions.few and not _by_chance(value):
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
         state = f"under {percent(rules.high_rate)}" if over is None else f"over {percent(over)}"
         yield SubjectState("failure rate", state, f"{percent(rate)} of purchases fail: {state}", usual=over is None)

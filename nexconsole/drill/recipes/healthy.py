@@ -37,6 +37,7 @@ def spike_that_is_over(draws: random.Random) -> DrillScenario:
         name="spike-that-is-over",
         title="A provider was away for a minute, a while ago",
         expect=f"{name} failed for a minute and is well since; the five minutes that count are clean.",
+        partly=(f"provider-unreachable {name}",),  # until its breakers let it sell again, nothing else can be seen
         group=GROUP,
         purchases_per_s=busy(draws),
         faults=(herring("provider-outage", spike, provider=name, ends_s=ends_s),),
