@@ -182,9 +182,8 @@ def as_with_pipx(tools: Path, wheel: Path, place: Path) -> None:
     bash_completes(tree / "share/bash-completion/completions/nexconsole", programs, place)
     styles = "from nexconsole import paths; print(paths.STYLES); assert (paths.STYLES / 'console.tcss').is_file()"
     expect(run(tree / "bin/python", "-c", styles, place=place), str(tree))
-    installed = {
-        line.split("==")[0].lower() for line in run(tree / "bin/python", "-m", "pip", "freeze", place=place).split()
-    }
+    ask = "from importlib.metadata import distributions; print(*(each.name for each in distributions()))"
+    installed = {name.lower().replace("_", "-") for name in run(tree / "bin/python", "-c", ask, place=place).split()}
     if simulator := installed & SIMULATOR:
         raise Failed(f"a production install carries {', '.join(sorted(simulator))}")
 

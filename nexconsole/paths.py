@@ -62,3 +62,8 @@ def config_file() -> Path:
 
 def state_folder() -> Path:
     return _xdg("XDG_STATE_HOME", ".local", "state")
+
+
+def profile_state(name: str) -> Path:
+    """What a profile of the settings keeps: its journals, its flight record, its sheet and reports."""
+    return state_folder() / "profiles" / name

@@ -134,7 +134,7 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     """
     now = status.at
     document: dict[str, Any] = {"version": VERSION, "environment": settings.environment}
-    document |= {"name": settings.name, "at": now}
+    document |= {"name": settings.name, "profile": settings.profile, "at": now}
     for name, reading in status.readings.items():
         document[name] = {
             "state": reading.state(now),
@@ -156,8 +156,7 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
 
 def as_text(status: Status, settings: Settings) -> str:
     """A line for the severity and each of its reasons, one for each thing not known, and one for every signal."""
-    where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
-    lines = [f"{where}  {judged(status)}"]
+    lines = [f"{settings.place}  {judged(status)}"]
     if status.past:
         old = "" if status.asked_at is None else f", {duration(status.asked_at - status.at)} ago"
         lines.insert(0, f"THE PAST: as it was at {moment(status.at)}{old}, from the flight record")

@@ -30,6 +30,7 @@ def status_schema() -> dict[str, Any]:
     head: dict[str, Any] = {
         "version": {"const": VERSION},
         "environment": {"type": "string"},
+        "profile": {"type": "string"},
         "name": {"type": "string"},
         "at": {"type": "string", "format": "date-time"},
     }

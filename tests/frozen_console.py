@@ -22,9 +22,11 @@ from nexconsole.settings import Settings
 SIZES = ((80, 24), (120, 40), (200, 50))
 
 
-def console(world: str, theme: str = "dark", drill: str | None = None) -> NexConsole:
+def console(world: str, theme: str = "dark", drill: str | None = None, profile: str = "") -> NexConsole:
     """The console at a frozen moment; its readings come before the picture is taken."""
-    settings = Settings(environment="production", name="nexnum-eu", operator="maria", theme=theme, motion="off")
+    settings = Settings(
+        environment="production", name="nexnum-eu", operator="maria", theme=theme, motion="off", profile=profile
+    )
     app = NexConsole(settings, None, clock=lambda: sample.NOW, monotonic=GUARDS, drill=drill)
     health: tuple[SourceHealth, ...] = sample.health(broken=world == "stale")
     if world == "unconfigured":

@@ -46,7 +46,7 @@ def test_the_shipped_page_is_the_one_that_the_declarations_make(capsys):
 
 def test_the_wheel_puts_the_page_where_man_looks():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["shared-data"] == {"nexconsole/docs/nexconsole.1": "share/man/man1/nexconsole.1"}
+    assert wheel["shared-data"]["nexconsole/docs/nexconsole.1"] == "share/man/man1/nexconsole.1"
 
 
 def test_words_are_never_taken_for_roff():

@@ -122,7 +122,7 @@ def _without(row: SheetRow, secrets: Sequence[str]) -> SheetRow:
 def _head(
     readings: Mapping[str, Reading], health: Sequence[SourceHealth], settings: Settings, now: datetime
 ) -> Iterator[SheetRow]:
-    where = " ".join(filter(None, (settings.environment.upper(), clean(settings.name, 40))))
+    where = clean(settings.place, 100)
     yield SheetRow(f"BREAK-GLASS SHEET  {where}"[:WIDTH], "title")
     yield SheetRow("=" * WIDTH)
     yield SheetRow("Written ", "text", f"{moment(now.astimezone(UTC))}. State at that time. All times are UTC.")

@@ -93,7 +93,7 @@ def keep_handover(page: HandoverPage, settings: Settings) -> tuple[Path, Path]:
 
 def _reports(settings: Settings) -> Path:
     """Where reports are kept: a rehearsal's takes no real one's place."""
-    folder = paths.state_folder() / "reports"
+    folder = (paths.profile_state(settings.profile) if settings.profile else paths.state_folder()) / "reports"
     if settings.environment != "production":
         folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
     return folder

@@ -5,6 +5,8 @@ This module imports nothing slow: the first frame waits for it when a flag is gi
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 TYPE_CHECKING = False  # typing takes milliseconds
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from ..settings import Loaded, Settings
 
 CONFIG = "--config"
+PROFILE = "--profile"
 OBSERVE = "--observe"
 HELP = ("-h", "--help")
+LIBPQ_PLACES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")  # where a database is, as libpq is told
 VERSION = ("-V", "--version")
 FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one value
     ("--environment", "environment", "the environment's name, shown in the frame"),
@@ -35,7 +39,7 @@ FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one
     ("--namespace", "kubernetes.namespace", "the deployment's namespace; without it the context's"),
     ("--deployment", "kubernetes.deployment", "the deployment's name"),
 )
-WITH_VALUE = frozenset((CONFIG, *(flag for flag, _, _ in FLAGS)))
+WITH_VALUE = frozenset((CONFIG, PROFILE, *(flag for flag, _, _ in FLAGS)))
 SWITCHES = frozenset((OBSERVE, *HELP, *VERSION))
 
 
@@ -77,13 +81,23 @@ def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None, 
     from .. import settings
 
     config = getattr(options, "config", None) if environ is None else None
-    loaded = settings.load(config, given(options), environ)
+    loaded = settings.load(config, given(options), environ, getattr(options, "profile", None))
     hide_secrets(loaded.settings)
     if loaded.settings.roles.given and not strangers:
         from ..session.capabilities import refuse_strangers
 
         refuse_strangers(loaded.settings)
+    if loaded.settings.profile and environ is None:
+        _leave_out_of_addresses()
+    for note in loaded.notes:
+        print(f"nexconsole: {note}", file=sys.stderr)
     return loaded
+
+
+def _leave_out_of_addresses() -> None:
+    """With a profile, what libpq's variables would put into an address may be of another NexNum."""
+    for variable in LIBPQ_PLACES:
+        os.environ.pop(variable, None)
 
 
 def load_for_screens(options: argparse.Namespace, *, strangers: bool = False) -> Loaded:

@@ -13,9 +13,9 @@ from .. import themes
 from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
 from .folding import folded
-from .options import CONFIG, FLAGS, OBSERVE, VERSION
+from .options import CONFIG, FLAGS, OBSERVE, PROFILE, VERSION
 
-GLOBAL = frozenset(("help", "version", "config", "actions.observe", *(key for _, key, _ in FLAGS)))
+GLOBAL = frozenset(("help", "version", "config", "profile", "actions.observe", *(key for _, key, _ in FLAGS)))
 
 
 class HelpForm(argparse.RawDescriptionHelpFormatter):
@@ -117,6 +117,8 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("global flags, before or after the command", argument_default=argparse.SUPPRESS)
     group.add_argument(*VERSION, action=ShowVersion, nargs=0, help="print the version and exit")
     group.add_argument(CONFIG, metavar="FILE", help="settings file (else NEXCONSOLE_CONFIG, else the XDG place)")
+    meaning = "which [profiles.NAME] of the settings (else NEXCONSOLE_PROFILE, else its key profile); none: no profile"
+    group.add_argument(PROFILE, metavar="PROFILE", help=meaning)
     *first, last = themes.names()
     choices = f"{', '.join(first)} or {last}"
     for flag, key, meaning in FLAGS:

@@ -189,6 +189,9 @@ async def _perform(
 
 def _as_json(performance: ActionResult, settings: Settings) -> str:
     document: dict[str, Any] = {
+        "environment": settings.environment,
+        "name": settings.name,
+        "profile": settings.profile,
         "plan": performance.plan.as_dict() if performance.plan else None,
         "outcome": performance.outcome,
         "verdict": performance.verdict,
@@ -203,7 +206,7 @@ def _as_text(performance: ActionResult, dry: bool, settings: Settings) -> str:
     lines = []
     plan = performance.plan
     if plan is not None:
-        lines += [plan.effect, ""]
+        lines += [f"in {settings.place}", plan.effect, ""]
         lines += [f"  {_target(target.as_dict())}" for target in plan.targets]
         lines += [f"  {guard.level:<6} {guard.reason}" for guard in plan.guards]
         lines += ["", f"the same by hand:\n{plan.command}"]

@@ -78,7 +78,7 @@ async def _run(chosen: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in ENDING:
         loop.add_signal_handler(number, leave, number)
-    where = " ".join(filter(None, (chosen.environment.upper(), chosen.name)))
+    where = chosen.place
     console.say(f"{where}: reading; " + ("type help for what can be done" if typed else NO_TERMINAL))
     if typed is not None:
         typed.start()

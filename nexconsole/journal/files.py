@@ -137,8 +137,17 @@ def make_folder(folder: Path) -> None:
             folder.chmod(0o2770)
 
 
+def _make_journals_folder(folder: Path) -> None:
+    """The folder of journals; for the group where it lies in one that was made for a group, as a profile's does."""
+    above = folder.parent
+    if above.is_dir() and above.stat().st_mode & stat.S_ISGID:
+        make_folder(folder)
+    else:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _make(file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_journals_folder(file.parent)
     folder = file.parent.stat()
     for made in (last_file(file), file) if file.suffix == JOURNAL else (file,):
         create(made, folder)
@@ -151,7 +160,7 @@ def _make(file: Path) -> None:
 
 def create_new(file: Path) -> bool:
     """Make a journal's empty file; False where there is one already. Raises OSError."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_journals_folder(file.parent)
     return create(file, file.parent.stat())
 
 

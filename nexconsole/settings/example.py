@@ -25,11 +25,19 @@ DECLARED_IN = (tables, notify, roles)
 HEAD = """\
 Settings of NexConsole. `nexconsole settings` shows what is in effect and where it came from.
 Each key stands with its default: remove the # before it and change it.
-Environment variables go over this file, and flags over both."""
+Environment variables go over this file, unless a profile is chosen, and flags over both."""
 SECRET = 'secret: the value, or { command = ["pass", "show", "nexnum/NAME"] }'
 UNITS = {"_s": "seconds", "_mb": "MB", "_days": "days", "_rate": "ratio, 0..1"}
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE = "live-numbers"
+PROFILES = (
+    "",
+    "# Several NexNums, one a profile (`--profile eu`): what stands there lies over all other keys of this file. With a",
+    "# profile no address is taken from the environment, and its journals, recordings and sheet have places of their own.",
+    "#[profiles.eu]",
+    '#name = "nexnum-eu"',
+    '#postgres.url = { command = ["pass", "show", "nexnum-eu/database-url"] }',
+)
 SAMPLE_VALUES = {
     "sql": "SELECT count(*) FROM numbers WHERE status = 'active'",
     "title": "Live numbers",
@@ -76,7 +84,7 @@ def example(values: Mapping[str, Any] | None = None, notes: Mapping[str, Sequenc
         lines += ["", *_about(key), *(line for note in notes.get(key.dotted, ()) for line in _comment(note))]
         value, mark = (values[key.dotted], "") if key.dotted in values else (key.default, "#")
         lines.append(f"{mark}{key.name} = {toml(value)}")
-    return "\n".join([*lines, *_sample(abouts["signals"])]) + "\n"
+    return "\n".join([*lines, *_sample(abouts["signals"]), *PROFILES]) + "\n"
 
 
 def toml(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Loads the settings: a TOML file, over it NexNum's environment variables, over those flags.
+"""Loads the settings: a TOML file, over it a profile or NexNum's environment variables, over those flags.
 
 Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`) may be given as `{ command = ["pass",
 "show", "nexnum/db"] }`.
@@ -10,7 +10,6 @@ import getpass
 import math
 import os
 import socket
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from .. import paths
-from ..errors import SettingsError, in_words
+from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
-from . import notify, own_signals, secret_commands
+from . import notify, own_signals, profiles, secret_commands, settings_file
 from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, Glyphs, LogLevel, Motion, Settings
 
 POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -88,10 +86,15 @@ URLS = frozenset(
 
 @dataclass(frozen=True)
 class Loaded:
-    """The effective settings, and for each key ("postgres.url") that isn't the default where it came from."""
+    """The effective settings, and for each key ("postgres.url") that isn't the default where it came from.
+
+    `profiles`: the names of all profiles of the file, in its order. `notes`: a sentence for what is not used.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    profiles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """(key, value with secrets masked, origin) for every key, in the order of the fields."""
@@ -109,67 +112,106 @@ class Loaded:
 
 
 def load(
-    config: str | None = None, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+    config: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    profile: str | None = None,
 ) -> Loaded:
-    """Read the settings file, lay the environment over it and the flags over that.
+    """Read the settings file, lay the profile over it, or the environment where there is none, and the flags over that.
 
-    `config` is --config's path; without it NEXCONSOLE_CONFIG, else the XDG place, which may be absent.
-    Raises SettingsError with file (or variable, or flag) and key.
+    `config` is --config's path; without it NEXCONSOLE_CONFIG, else the XDG place, which may be absent. `profile` is
+    --profile's name. Raises SettingsError with file (or variable, or flag) and key.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    path = config or environ.get("NEXCONSOLE_CONFIG")
-    file = Path(path) if path else _config_file()
-    if file is not None and (path or _stands(file)):
-        document = _read_toml(file)
-        secret_commands.run(document, SECRETS, file)
-        secret_commands.run_of_services(document, file)
-        if isinstance(document.get("keys"), dict):  # operation.undo = "U" without quotes is a table in a table
-            document["keys"] = _leaves(document["keys"])
-        _convert(document, lambda key: str(file))
-        values = _flatten(document)
-        origins = dict.fromkeys(values, str(file))
+    flags = {key: value for key, value in (flags or {}).items() if value is not None}
+    file, document = settings_file.read(config or environ.get("NEXCONSOLE_CONFIG"))
+    known = profiles.taken_out(document, file) if file is not None else {}
+    name = profiles.chosen(profile, environ, document.pop("profile", ""), known, file)
+    values, origins = _from_file(document, known, name, file) if file is not None else ({}, {})
+    unused: tuple[str, ...] = ()
+    if name:
+        profiles.refuse_addresses(name, flags)
+        unused = _unused(environ, values, name)
+    else:
+        _lay_environment(environ, values, origins)
+    for key, value in flags.items():
+        values[key], origins[key] = value, "flag"
+    _find_cluster(environ, values, origins, name)
+    settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
+    for key, value in values.items():
+        _check(key, value, origins[key])
+    return Loaded(settings, origins, tuple(known), unused)
+
+
+def _from_file(
+    document: dict[str, Any], known: Mapping[str, dict[str, Any]], name: str, file: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values by dotted key with their origins: the file's, and over them those of the profile `name` ("": none).
+
+    Every profile is checked, and only the chosen one's commands are run. Raises SettingsError.
+    """
+    for table in (document, *known.values()):
+        if isinstance(table.get("keys"), dict):  # operation.undo = "U" without quotes is a table in a table
+            table["keys"] = _leaves(table["keys"])
+    flat = {each: _checked(table, f"{file}: profiles.{each}") for each, table in known.items()}
+    base = _flatten(profiles.without_commands(document)) if known else {}
+    profiles.check_apart(flat, base, file)
+    effective = profiles.overlaid(document, known[name], FREE | SECRETS) if name else document
+    secret_commands.run(effective, SECRETS, file)
+    secret_commands.run_of_services(effective, file)
+    _convert(effective, lambda key: str(file))
+    values = _flatten(effective)
+    origins = dict.fromkeys(values, str(file))
+    if name:
+        own = profiles.own_values(name, flat[name], base)
+        values |= own
+        origins |= dict.fromkeys((*flat[name], *own), f"{file}: profiles.{name}")
+    return values, origins
+
+
+def _checked(table: dict[str, Any], origin: str) -> dict[str, Any]:
+    """A profile's own values by dotted key, its commands not run. Raises SettingsError."""
+    without = profiles.without_commands(table)
+    _convert(without, lambda key: origin)
+    values, given = _flatten(without), _flatten(table)
+    for key, value in values.items():
+        if given.get(key) == value:
+            _check(key, value, origin)
+    return values
+
+
+def _lay_environment(environ: Mapping[str, str], values: dict[str, Any], origins: dict[str, str]) -> None:
+    """NexNum's variables over the file's values."""
     for variable, key in ENVIRONMENT.items():
         if value := environ.get(variable):
             if key == "search.url" and "://" not in value:
                 value = f"http://{value}"  # Meilisearch's own name for it is host:port
             values[key], origins[key] = value, variable
-    for key, value in (flags or {}).items():
-        if value is not None:
-            values[key], origins[key] = value, "flag"
-    if "kubernetes.kubeconfig" not in values and (why := _cluster_at_hand(environ)):
-        values["kubernetes.kubeconfig"], origins["kubernetes.kubeconfig"] = AS_KUBECTL, why
+
+
+def _unused(environ: Mapping[str, str], values: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A sentence for the variables that would say what the profile does not say: they may be of another NexNum."""
+    unused = [variable for variable, key in ENVIRONMENT.items() if environ.get(variable) and not values.get(key)]
+    if not unused:
+        return ()
+    return (f"not used: {', '.join(unused)} of the environment: the profile {name} says where to go, and has none",)
+
+
+def _find_cluster(environ: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], profile: str) -> None:
+    """Where nobody names a cluster, the one that kubectl would use: with a profile only if that names the context."""
+    at_hand = "" if profile and not values.get("kubernetes.context") else _cluster_at_hand(environ)
+    if "kubernetes.kubeconfig" not in values and at_hand:
+        values["kubernetes.kubeconfig"], origins["kubernetes.kubeconfig"] = AS_KUBECTL, at_hand
     elif values.get("kubernetes.kubeconfig") == NO_CLUSTER:
         values["kubernetes.kubeconfig"] = ""
-    settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
-    for key, value in values.items():
-        if key in URLS:
-            _check_url(key, value, origins[key])
-        else:
-            _check_value(key, value, origins[key])
-    return Loaded(settings, origins)
 
 
-def _config_file() -> Path | None:
-    """Where the settings lie by default; None for an account without a home: then there are none."""
-    try:
-        return paths.config_file()
-    except SettingsError:
-        return None
-
-
-def _stands(file: Path) -> bool:
-    """Whether there is such a file. Raises SettingsError where this account may not know, as with another's HOME."""
-    try:
-        file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise SettingsError(
-            f"{file}: can't be read: {in_words(error)}: set HOME or XDG_CONFIG_HOME to this account's"
-        ) from error
-    return True
+def _check(key: str, value: Any, origin: str) -> None:
+    """Raises SettingsError for a value that makes no sense."""
+    if key in URLS:
+        _check_url(key, value, origin)
+    else:
+        _check_value(key, value, origin)
 
 
 def named(settings: Settings) -> Settings:
@@ -225,15 +267,6 @@ def _cluster_at_hand(environ: Mapping[str, str]) -> str:
     if environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT") and os.path.isfile(POD_TOKEN):
         return "this is a pod, whose own account kubectl uses too"
     return ""
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{file}: can't be read: {in_words(error)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: is not TOML: {error}") from error
 
 
 def _convert(document: dict[str, Any], origin: Callable[[str], str]) -> Settings:

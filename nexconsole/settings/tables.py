@@ -347,6 +347,9 @@ class BreakGlassSettings(SettingsTable):
 class Settings(SettingsTable):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
+    profile: str = (
+        ""  # which [profiles.NAME] lies over the other keys, where neither --profile nor NEXCONSOLE_PROFILE says
+    )
     operator: str = ""  # empty: the account's name
     theme: Theme = "dark"  # the colours; `t` changes them while it runs
     motion: Motion = "auto"  # auto: off over SSH
@@ -383,6 +386,12 @@ class Settings(SettingsTable):
     recorder: RecorderSettings = RecorderSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
     keys: dict[str, str] = msgspec.field(default_factory=dict)  # a binding's id -> its keys, by comma; "": none
+
+    @property
+    def place(self) -> str:
+        """Which NexNum this is, for people: `PRODUCTION nexnum-eu`, and the profile where that has another name."""
+        profile = f"profile {self.profile}" if self.profile not in ("", self.name) else ""
+        return " ".join(filter(None, (self.environment.upper(), self.name, profile)))
 
     @property
     def database_origin(self) -> str:

@@ -65,6 +65,7 @@ RESERVED = frozenset(
     {
         "version",
         "environment",
+        "profile",
         "name",
         "at",
         "sources",

@@ -54,13 +54,16 @@ BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
 
 def environment(settings: Settings, drill: str | None, replay: str | None = None, *, short: bool = False) -> Line:
-    """The block that says where we are, in an ink of its own for production, for a drill and for a replay."""
+    """The block that says where we are, in an ink of its own for production, for a drill and for a replay; with the
+    profile's name, where there are several.
+    """
+    of = f" {plain(settings.profile, 20)}" if settings.profile else ""
     if replay is not None:
-        return ((" REPLAY " if short else f" {REEL} REPLAY {REEL} ", "block-frozen"),)
+        return ((f" REPLAY{of} " if short else f" {REEL} REPLAY{of} {REEL} ", "block-frozen"),)
     if drill is not None or settings.environment == "drill":
-        return ((" DRILL " if short else f" {TAPE}{TAPE} DRILL {TAPE}{TAPE} ", "block-drill"),)
+        return ((f" DRILL{of} " if short else f" {TAPE}{TAPE} DRILL{of} {TAPE}{TAPE} ", "block-drill"),)
     name = plain(settings.environment, 10 if short else 24).upper()
-    return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
+    return ((f" {name}{of} ", "block-production" if "PROD" in name else "block-other"),)
 
 
 def verdict(
