@@ -97,7 +97,8 @@ async def is_active(database: Any) -> bool:
 async def test_a_dry_run_gives_the_plan_field_by_field_and_touches_nothing(providers: Shell, database: Any) -> None:
     done = await providers.run("provider.disable", "smsbower", "--dry-run", "--json")
     document = done.document
-    assert done.code == WORKED and document.keys() == {"plan", "outcome", "verdict", "stopped", "doubt", "unrecorded"}
+    where, what = {"environment", "name", "profile"}, {"plan", "outcome", "verdict", "stopped", "doubt", "unrecorded"}
+    assert done.code == WORKED and document.keys() == where | what
     assert document["outcome"] is document["verdict"] is document["stopped"] is None and document["doubt"] == ""
     plan = document["plan"]
     assert plan.keys() == PLAN

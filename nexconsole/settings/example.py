@@ -32,8 +32,8 @@ BARE = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE = "live-numbers"
 PROFILES = (
     "",
-    "# Several NexNums, one a profile (`--profile eu`): what stands there lies over all other keys of this file. With a",
-    "# profile no address is taken from the environment, and its journals, recordings and sheet have places of their own.",
+    "# Several NexNums, one a profile (`--profile eu`): what stands there lies over all other keys of this file.",
+    "# With a profile no address is taken from the environment, and journals, recordings and sheet are its own.",
     "#[profiles.eu]",
     '#name = "nexnum-eu"',
     '#postgres.url = { command = ["pass", "show", "nexnum-eu/database-url"] }',
