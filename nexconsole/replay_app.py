@@ -38,7 +38,19 @@ ALLOWED = (
     "operation.dismiss",
 )  # how names begin
 REFUSED = ("scenario.begin",)
-NOT_HERE = ("note", "object", "approve", "logs", "export", "sheet", "undo", "stop", "turn('logs')", "turn('sheet')")
+NOT_HERE = (
+    "note",
+    "object",
+    "approve",
+    "open_proposal",
+    "logs",
+    "export",
+    "sheet",
+    "undo",
+    "stop",
+    "turn('logs')",
+    "turn('sheet')",
+)
 
 
 class ReplayApp(NexConsole):

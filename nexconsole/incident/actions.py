@@ -11,6 +11,7 @@ from typing import Any
 from ..journal import Entry, EntryKind
 from ..text.redaction import redact
 from ..text.sanitize import clean, strip_controls
+from .proposals import agent_name, agent_words
 
 NO_ACTION = "an action whose intent is not on record"
 LONGEST_COMMAND = 16_000  # characters, as the journal keeps them
@@ -25,7 +26,8 @@ class ActionRecord:
     `verdict` is "" where there is none. `looked_at`: a person recorded the outcome, so no verdict follows.
     `provider_ids` are the ids of the providers among its targets. `subject` is the first target's name, however the
     operator spelt it. `silences` are the ids of silences that it created, `lasts_s` their duration; `replicas` what a
-    deployment was scaled from and to.
+    deployment was scaled from and to. `proposed_by`: the agent that proposed it, and for whom ("" for none), which `by`
+    has confirmed; `proposed_because`: the agent's reason.
     """
 
     intent: str
@@ -57,6 +59,8 @@ class ActionRecord:
     lasts_s: float | None = None
     replicas: tuple[int, int] | None = None
     looked_at: bool = False
+    proposed_by: str = ""
+    proposed_because: str = ""
 
     @property
     def name(self) -> str:
@@ -82,13 +86,25 @@ def actions_in(entries: Iterable[Entry]) -> tuple[ActionRecord, ...]:
     """Every intent in these entries (in merge's order), in whatever order its outcome and verdict come."""
     entries = tuple(entries)
     after: dict[tuple[str, str], list[Entry]] = {}
+    proposed: dict[str, Entry] = {}
     for entry in entries:
+        if entry.kind == EntryKind.PROPOSED and entry.data.get("needs") == "confirmation":
+            proposed[entry.id] = entry
         if entry.kind in (EntryKind.OUTCOME, EntryKind.VERDICT, EntryKind.UNDO):
             after.setdefault((str(entry.data.get("intent")), entry.kind), []).append(entry)
-    return tuple(_taken(entry, after) for entry in entries if entry.kind == EntryKind.INTENT)
+    return tuple(_taken(entry, after, proposed) for entry in entries if entry.kind == EntryKind.INTENT)
 
 
-def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> ActionRecord:
+def _proposer(intent: Entry, proposed: Mapping[str, Entry]) -> tuple[str, str]:
+    """Which agent proposed it, and why: by its own entry, else as the intent says; "" for none."""
+    if not intent.data.get("confirms"):
+        return "", ""
+    if (entry := proposed.get(str(intent.data["confirms"]))) is not None:
+        return agent_words(agent_name(entry.data.get("agent")), entry.writer), _text(entry.data.get("reason"))
+    return _text(intent.data.get("proposed_by"), 200), _text(intent.data.get("proposed_because"))
+
+
+def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]], proposed: Mapping[str, Entry]) -> ActionRecord:
     plan = _table(intent.data.get("plan"))
     outcomes = after.get((intent.id, EntryKind.OUTCOME), [])
     verdicts = after.get((intent.id, EntryKind.VERDICT), [])
@@ -100,7 +116,10 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Actio
     verdict = verdicts[-1] if verdicts else None
     said = _table(outcome.data.get("outcome")) if outcome else {}
     judged = _table(verdict.data.get("verdict")) if verdict else {}
+    proposed_by, proposed_because = _proposer(intent, proposed)
     return ActionRecord(
+        proposed_by=proposed_by,
+        proposed_because=proposed_because,
         intent=intent.id,
         at=intent.at.astimezone(UTC),
         by=str(intent.writer),

@@ -324,6 +324,7 @@ def _timeline(
 ) -> tuple[TimelineEntry, ...]:
     names = {action.intent: action.name for action in actions}
     proposed = {proposal.id: proposal.name for proposal in proposals}
+    agents = {proposal.id: proposal.by for proposal in proposals if proposal.agent}
     counted = judge.counted(entries)
     told, turns = told_once(counted), turns_in(counted)
     lines = []
@@ -343,7 +344,8 @@ def _timeline(
         elif entry.kind in (EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED):
             text = f"{proposed.get(str(entry.data.get('proposal')), NO_PROPOSAL)}: {text}"
         text = f"{mark.upper()}: {text}" if mark else text
-        line = TimelineEntry(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text, id=entry.id, mark=mark)
+        by = agents.get(entry.id) or str(entry.writer)
+        line = TimelineEntry(at=_time(entry), by=by, kind=entry.kind, text=text, id=entry.id, mark=mark)
         lines.append(line)
     return tuple(lines)
 

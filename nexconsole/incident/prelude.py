@@ -31,7 +31,7 @@ def prelude_of(incident: Iterable[Entry], outside: Iterable[Entry]) -> tuple[Ent
     entries: list[Entry] = []
     begun: set[str] = set()
     for entry in merge(outside):
-        named = {str(entry.data.get(key)) for key in ("intent", "proposal")} & begun
+        named = {str(entry.data.get(key)) for key in ("intent", "proposal", "confirms")} & begun
         if (entry.kind in _BEGIN and first <= entry.order < opened.order) or (entry.kind in _GO_ON and named):
             entries.append(entry)
             begun.add(entry.id)

@@ -48,13 +48,15 @@ class EntryKind(StrEnum):
     CAUSE = "cause"
     FIGURES = "figures"  # figures: {name: number or null}; how things stood, taken once in a while
     STEP = "step"  # scenario, step, state, reason or answer
-    INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent, else with late: true
+    # operator, plan: Plan.as_dict(); written before anything is sent, else with late: true. confirms: the id of the
+    # agent's proposal that it confirms, proposed_by, proposed_because: in words
+    INTENT = "intent"
     OUTCOME = "outcome"  # intent: that entry's id, outcome: {state, answer, touched}
     VERDICT = "verdict"  # intent: that entry's id, verdict: {state, because}
     UNDO = "undo"  # intent: the undone entry's id, by: the id of the intent that undid it
     NOTE = "note"  # text
     # operator, plan: Plan.as_dict(), until, needs: "objection", "approval" or "confirmation" (by an agent: a person
-    # confirms it), agent: its name or "", reason: why an agent proposes it
+    # confirms it), agent: its name or "", reason: why an agent proposes it, fingerprint: of the agent's plan
     PROPOSED = "proposed"
     OBJECTED = "objected"  # proposal: that entry's id, reason
     APPROVED = "approved"  # proposal: that entry's id

@@ -65,10 +65,14 @@ def _intent(data: Mapping[str, Any]) -> str:
     given = " ".join(map(str, arguments.values())) if isinstance(arguments, dict) else ""
     late = "recorded only after it was sent" if data.get("late") else ""
     name = " ".join(filter(None, (_words(plan, "action"), given)))
-    return ": ".join(filter(None, (name, late, _words(plan, "effect"))))
+    said = ": ".join(filter(None, (name, late, _words(plan, "effect"))))
+    return f"{said} (proposed by {data['proposed_by']})" if data.get("proposed_by") else said
 
 
 def _proposed(data: Mapping[str, Any]) -> str:
+    if data.get("needs") == "confirmation":
+        agent, because = data.get("agent") or "without a name", data.get("reason") or "no reason given"
+        return f"agent {agent} proposes {_intent(data)}; because: {because} (waits for a person to confirm it)"
     wait = "waits for a second person's approval" if data.get("needs") == "approval" else "others may object"
     return f"{_intent(data)} ({wait})"
 

@@ -168,10 +168,9 @@ class Changes:
             if proposal.id in self._proposals:
                 continue
             self._proposals.add(proposal.id)
-            how = "it waits for approval: approve, or object" if proposal.needs == "approval" else (
-                f"it is sent in {period(max(1.0, round(left)))} unless somebody objects: object"
-            )  # fmt: skip
-            yield f"{clean(proposal.by, 40)} proposes {clean(proposal.name, 80)}: {clean(proposal.effect)}; {how}"
+            who = clean(proposal.by, 80 if proposal.agent else 40)
+            said = f"{who} proposes {clean(proposal.name, 80)}: {clean(proposal.effect)}"
+            yield f"{said}; {_answers(proposal, left)}"
 
     def _of_incident(self, now: Snapshot) -> Iterator[str]:
         if now.incident != self._incident:
@@ -252,3 +251,13 @@ def _identity(reason: Reason) -> tuple[str, str, str]:
 def _reason(reason: Reason) -> str:
     old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
     return f"{clean(reason.text)}{old}" + (f"; {clean(reason.outlook)}" if reason.outlook else "")
+
+
+def _answers(proposal: Proposal, left: float) -> str:
+    """What a proposal waits for, and what can be typed."""
+    if proposal.agent:
+        because = clean(proposal.because) or "no reason given"
+        return f"because: {because}; it waits for a person for {period(max(1.0, round(left)))}: open, or object"
+    if proposal.needs == "approval":
+        return "it waits for approval: approve, or object"
+    return f"it is sent in {period(max(1.0, round(left)))} unless somebody objects: object"

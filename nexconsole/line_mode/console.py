@@ -15,10 +15,12 @@ from ..actions.perform import ConfirmationReply
 from ..actions.plan import Plan
 from ..actions.registry import ACTIONS
 from ..errors import NexConsoleError, SettingsError
+from ..incident.proposals import Proposal
 from ..journal import Entry
 from ..screens.entry_text import words as entry_words
 from ..session import in_force
 from ..session.capabilities import Capability
+from ..session.confirming import heading
 from ..session.known_causes import know_causes
 from ..session.offers import ActionOffer, action_offers
 from ..session.operation import Operation, StepRef
@@ -39,7 +41,7 @@ HELP = (
     "type words to find what can be done, then its number; an empty line lists what is likely now",
     "why: every reason of the level; now: every signal in a line; s: the scenario that fits",
     "u: take the newest action back; n TEXT: a note in the journal; stop: stop what is being sent",
-    "object, approve: what others propose; q: leave",
+    "object, approve: what others propose; open: what an agent proposes; q: leave",
 )
 ASK_AGAIN_S = 20.0  # a question that other lines have pushed away is said again
 NO_TERMINAL = "nothing can be done from here: the input is no terminal; `nexconsole run` does one action"
@@ -192,7 +194,8 @@ class LineConsole:
         commands: Mapping[str, Callable[[], Awaitable[None]]] = {
             "help": self._help, "?": self._help, "why": self._why, "now": self._now, "s": self._scenarios.show,
             "u": self._undo, "stop": self._stop, "object": lambda: proposals.objected(at),
-            "approve": lambda: proposals.approved(at), "q": self._quit, "quit": self._quit, "exit": self._quit,
+            "approve": lambda: proposals.approved(at), "open": lambda: proposals.opened(at),
+            "q": self._quit, "quit": self._quit, "exit": self._quit,
         }  # fmt: skip
         if word == "n" and rest:
             await self.recorded(lambda: self._session.note(rest), "noted")
@@ -323,13 +326,28 @@ class LineConsole:
             self.write(f"nothing was sent: {clean(error)}")
             return None
 
+    async def confirm_proposal(self, proposal: Proposal) -> None:
+        """Show what an agent proposes as it is now, and ask."""
+        if proposal.action in ACTIONS:
+            await self.act(proposal.action, proposal.arguments, confirms=proposal)
+        else:
+            self.write(f"there is no action {clean(proposal.action, 60)} here: object to it, with the reason")
+
     async def act(
-        self, action: str, arguments: Mapping[str, str], *, step: StepRef | None = None, undoes: Operation | None = None
+        self,
+        action: str,
+        arguments: Mapping[str, str],
+        *,
+        step: StepRef | None = None,
+        undoes: Operation | None = None,
+        confirms: Proposal | None = None,
     ) -> None:
         """Show the plan and ask; what is confirmed is sent and watched while other lines are typed."""
 
         async def confirm(plan: Plan, why_again: str | None) -> ConfirmationReply:
             shown = plans.plan_lines(plan, why_again)
+            if confirms is not None and why_again is None:
+                shown.insert(0, clean(heading(confirms, plan), 2000))
             if not plan.blocked:
                 return ConfirmationReply(text=await self.ask(plans.confirmation(plan), shown))
             async with self._asking:
@@ -337,7 +355,9 @@ class LineConsole:
                     self.write(line)
             return ConfirmationReply(text=None)
 
-        await self._session.perform(action, arguments, confirm, self._ask_unrecorded, step=step, undoes=undoes)
+        await self._session.perform(
+            action, arguments, confirm, self._ask_unrecorded, step=step, undoes=undoes, confirms=confirms
+        )
 
     async def _ask_unrecorded(self, why: str) -> bool:
         question = f"the journal can't be written: {clean(why)}; nothing was sent; to act without a record, type 'w'"

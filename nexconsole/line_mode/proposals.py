@@ -20,6 +20,8 @@ class ProposalConsole(Protocol):
     def write(self, text: str) -> None: ...
     def offer(self, choices: Sequence[Choice]) -> None: ...
     async def recorded(self, write: Callable[[], Awaitable[object]], done: str = "") -> None: ...
+    async def ask(self, question: str, before: Sequence[str] = ()) -> str | None: ...
+    async def confirm_proposal(self, proposal: Proposal) -> None: ...
 
 
 class Proposals:
@@ -36,13 +38,36 @@ class Proposals:
 
     async def objected(self, at: float) -> None:
         waiting = [proposal for proposal, _ in self._session.waiting]
-        choices = [self._choice(one, "object to", "objected to", self._session.object) for one in waiting]
+        choices = [
+            self._refusal(one) if one.agent else self._choice(one, "object to", "objected to", self._session.object)
+            for one in waiting
+        ]
         await self._decide(waiting, choices, "nobody proposes anything", at)
 
     async def approved(self, at: float) -> None:
         waiting = [proposal for proposal, _ in self._session.waiting if proposal.needs == "approval"]
         choices = [self._choice(one, "approve", "approved", self._session.approve) for one in waiting]
         await self._decide(waiting, choices, "nothing waits for approval", at)
+
+    async def opened(self, at: float) -> None:
+        """Show what an agent proposes, prepared anew, to be confirmed or not."""
+        waiting = [proposal for proposal, _ in self._session.waiting if proposal.agent]
+        choices = [
+            Choice(name=one.id, title=f"open {_named(one)}", run=partial(self._front.confirm_proposal, one))
+            for one in waiting
+        ]
+        await self._decide(waiting, choices, "no agent proposes anything", at)
+
+    def _refusal(self, proposal: Proposal) -> Choice:
+        """An agent's proposal is refused with a reason, which the agent reads."""
+
+        async def refuse() -> None:
+            why = await self._front.ask(f"why is {clean(proposal.name, 80)} refused? an empty line cancels")
+            if why is not None:
+                refused = f"refused {clean(proposal.name, 80)}"
+                await self._front.recorded(partial(self._session.object, proposal.id, clean(why, 500)), refused)
+
+        return Choice(name=proposal.id, title=f"refuse {_named(proposal)}", run=refuse)
 
     def _choice(self, proposal: Proposal, verb: str, done: str, decide: Callable[[str], Awaitable[object]]) -> Choice:
         name = clean(proposal.name, 80)
@@ -61,3 +86,7 @@ class Proposals:
         else:
             self._front.write("nothing was done yet: which one is meant? its number does it")
             self._front.offer(choices)
+
+
+def _named(proposal: Proposal) -> str:
+    return f"{clean(proposal.name, 80)}, proposed by {clean(proposal.by, 80)}"

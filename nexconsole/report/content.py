@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..incident.actions import ActionRecord
 from ..incident.incident import CALM, Incident, SeverityChange
 from ..incident.metrics import ranges, said, title
-from ..incident.proposals import Proposal
+from ..incident.proposals import WAITS, Proposal
 from ..incident.timing import timing_of
 from ..text.units import clock, duration, moment
 from .blocks import Block, Bullets, Chart, Code, Heading, ReportSection, ReportTable, Text
@@ -207,6 +207,9 @@ def _actions(incident: Incident) -> Iterator[Block]:
 def _facts(action: ActionRecord) -> Iterator[str]:
     step = f", for: {action.step_title or f'{action.scenario}, {action.step}'}" if action.step else ""
     yield f"{moment(action.at)}, {action.by}{step}"
+    if action.proposed_by:
+        because = f", because: {action.proposed_because}" if action.proposed_because else ""
+        yield f"proposed by {action.proposed_by}, confirmed by {action.by}{because}"
     if action.effect:
         yield f"plan: {action.effect}"
     if action.targets:
@@ -232,17 +235,18 @@ def _proposals(incident: Incident) -> Iterator[Block]:
 
 
 def _waited(proposal: Proposal) -> str:
-    wait = "a second person's approval" if proposal.needs == "approval" else "objections"
-    return f"{wait} until {clock(proposal.until)}"
+    return f"{WAITS[proposal.needs]} until {clock(proposal.until)}"
 
 
 def _ended(proposal: Proposal) -> str:
     if not proposal.ended:
         return MISSING
-    by = f" by {proposal.ended_by}" if proposal.ended != "sent" else ""
-    return f"{ENDED.get(proposal.ended, proposal.ended)}{by}" + (f": {proposal.reason}" if proposal.reason else "")
+    by = f" by {proposal.ended_by}" if proposal.ended != "sent" or proposal.agent else ""
+    ended = CONFIRMED if proposal.agent and proposal.ended == "sent" else ENDED.get(proposal.ended, proposal.ended)
+    return f"{ended}{by}" + (f": {proposal.reason}" if proposal.reason else "")
 
 
+CONFIRMED = "confirmed"
 ENDED = {"objected": "objected to", "stopped": "not sent: stopped"}
 
 

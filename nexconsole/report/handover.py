@@ -21,6 +21,7 @@ from ..causes.wording import look_words, named_words
 from ..incident.actions import ActionRecord
 from ..incident.incident import CALM, Incident
 from ..incident.open_items import OpenItem
+from ..incident.proposals import WAITS
 from ..incident.roles import OBSERVER, ROLES
 from ..signals.customers import CUSTOMERS
 from ..signals.runway import RUNWAY
@@ -284,7 +285,8 @@ def _why_not(candidate: Candidate) -> str:
 def _tried(context: HandoverContext) -> Iterator[str]:
     """The newest first."""
     for action in reversed(context.incident.actions if context.incident is not None else ()):
-        yield f"{clock_minute(action.at)}Z {action.name}, {action.by}: {_came_of(action)}"
+        agent = f" (proposed by {action.proposed_by})" if action.proposed_by else ""
+        yield f"{clock_minute(action.at)}Z {action.name}, {action.by}{agent}: {_came_of(action)}"
 
 
 def _came_of(action: ActionRecord) -> str:
@@ -315,7 +317,7 @@ def _next(context: HandoverContext) -> Iterator[str]:
         yield from (f"to check: {item.what} ({item.by})" for item in incident.standing if not item.in_force)
         for proposal in incident.proposals:
             if not proposal.ended and proposal.until > context.now:
-                waits = "approval" if proposal.needs == "approval" else "objections"
+                waits = WAITS[proposal.needs]
                 yield f"{proposal.name} of {proposal.by} waits for {waits} until {clock_minute(proposal.until)}Z"
     runway = RUNWAY.value(context.readings)
     ceilings = [one for one in runway.ceilings if _comes(one, context.now)] if runway is not None else []

@@ -12,7 +12,9 @@ from ..actions.perform import ConfirmationReply
 from ..actions.plan import Plan
 from ..actions.registry import ACTIONS
 from ..errors import NexConsoleError, SettingsError
+from ..incident.proposals import Proposal
 from ..session.capabilities import Capability
+from ..session.confirming import heading, seen_by_agent
 from ..session.operation import Operation, StepRef
 from ..session.performer import LEAVE_S
 from ..session.session import Session
@@ -45,6 +47,7 @@ class ActionController:
         *,
         step: StepRef | None = None,
         undoes: Operation | None = None,
+        confirms: Proposal | None = None,
     ) -> None:
         """Take an action down its path, in a worker of the app: no screen that is closed cuts it off.
 
@@ -52,16 +55,35 @@ class ActionController:
         """
         if (name := f"{action} {dict(arguments)}") not in self._begun:
             self._begun.add(name)
-            self._app.run_worker(self._act(name, action, arguments, step, undoes), name=action, group="actions")
+            self._app.run_worker(
+                self._act(name, action, arguments, step, undoes, confirms), name=action, group="actions"
+            )
+
+    def confirm(self, proposal: Proposal) -> None:
+        """Take what an agent proposes down the same path: prepared anew, with what differs from the agent's plan."""
+        if proposal.action not in ACTIONS:
+            self._dialogs.say(f"there is no action {plain(proposal.action, 60)} here: object to it, with the reason")
+        elif (why_not := self._session.unavailable(proposal.action)) is not None:
+            self._dialogs.say(f"it can't be confirmed here: {plain(why_not)}")
+        else:
+            self.act(proposal.action, proposal.arguments, confirms=proposal)
 
     async def _act(
-        self, name: str, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
+        self,
+        name: str,
+        action: str,
+        arguments: Mapping[str, str],
+        step: StepRef | None,
+        undoes: Operation | None,
+        confirms: Proposal | None,
     ) -> None:
         shown: Plan | None = None
 
         async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
             nonlocal shown
             before, shown = shown, plan
+            if confirms is not None and before is None:
+                before, why_again = seen_by_agent(confirms, plan), heading(confirms, plan)
             self._begun.add(name)
             try:
                 return await self._ask(plan, why_again, before)
@@ -69,7 +91,9 @@ class ActionController:
                 self._begun.discard(name)
 
         try:
-            await self._session.perform(action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes)
+            await self._session.perform(
+                action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes, confirms=confirms
+            )
         finally:
             self._begun.discard(name)
 

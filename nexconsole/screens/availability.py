@@ -20,6 +20,7 @@ DOING = (
     "incident",
     "object",
     "approve",
+    "open_proposal",
     "export",
     "status_line",
     "sheet",
@@ -28,11 +29,18 @@ DOING = (
     "stop",
     "present",
 )
-NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capability.ACT, "stop": Capability.ACT}
+NEEDS = {
+    "object": Capability.NOTE,
+    "approve": Capability.APPROVE,
+    "open_proposal": Capability.ACT,
+    "undo": Capability.ACT,
+    "stop": Capability.ACT,
+}
 # What there is nothing to do for, mostly, and why not then.
 NOTHING_TO_DO = {
     "object": "nothing is proposed",
     "approve": "nothing waits for approval",
+    "open_proposal": "no agent proposes anything",
     "undo": "nothing was done that could be undone",
     "dismiss_ended": "no action has ended",
     "stop": "nothing is being sent",
@@ -53,6 +61,7 @@ def works_now(action: str, session: Session, waiting: Sequence[Proposal], capabi
     return {
         "object": bool(waiting),
         "approve": any(proposal.needs == "approval" for proposal in waiting),
+        "open_proposal": any(proposal.agent for proposal in waiting),
         "undo": session.undoable is not None,
         "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in session.shown),
         "stop": any(operation.phase in ("sending", "waiting") for operation in session.under_way),

@@ -66,6 +66,9 @@ class CommandApp(DiffingApp):
         Binding("i", "incident", "Incident", id="incident.show", tooltip="Show the incident, or open one"),
         Binding("o", "object", "Object", id="proposal.object", tooltip="Object to what is proposed: nothing is sent"),
         Binding("a", "approve", "Approve", id="proposal.approve", tooltip="Approve what waits for a second person"),
+        Binding(
+            "A", "open_proposal", "Proposal", id="proposal.open", tooltip="Open what an agent proposes, to confirm it"
+        ),
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
         Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
         Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
@@ -290,6 +293,10 @@ class CommandApp(DiffingApp):
     def action_approve(self) -> None:
         if self._joins():
             self.controller.incidents.approve()
+
+    def action_open_proposal(self) -> None:
+        if self._joins():
+            self.controller.incidents.open_proposal()
 
     def action_why(self) -> None:
         from .why import WhyScreen

@@ -85,7 +85,13 @@ class Controller:
             self.dialogs, self.session, self.actions, self.scenarios, lambda of: self.logs(of)
         )
         self.incidents = IncidentController(
-            self.dialogs, self.session, clock, self.scenarios.step_words, self.open, lambda: self.paper.hand_over()
+            self.dialogs,
+            self.session,
+            clock,
+            self.scenarios.step_words,
+            self.open,
+            lambda: self.paper.hand_over(),
+            self.actions.confirm,
         )
         self.paper = Exports(app, console, self.session)
         self._repaint = self._skew_said = False

@@ -37,8 +37,9 @@ class IncidentController:
         step_words: Callable[[str, str], str],
         open_page: Callable[[Subject], None],
         hand_over: Callable[[], None] = lambda: None,
+        confirm: Callable[[Proposal], None] = lambda proposal: None,
     ) -> None:
-        self._open_page, self.hand_over = open_page, hand_over
+        self._open_page, self.hand_over, self._confirm = open_page, hand_over, confirm
         self._dialogs, self._app, self._session = dialogs, dialogs.app, session
         self._clock, self._step_words = clock, step_words
         self._opening = False  # whether an incident is being recorded that was asked for here
@@ -203,6 +204,10 @@ class IncidentController:
     def approve(self) -> None:
         self._speak("a", "nothing waits for approval")
 
+    def open_proposal(self) -> None:
+        """Open the plan of what an agent proposes, prepared anew: a person confirms it there, or not."""
+        self._speak("A", "no agent proposes anything")
+
     def _speak(self, key: str, nothing: str) -> None:
         """Say the word to the proposal beside which the key stood when it was pressed."""
         id, since = self._spoken_of[key]
@@ -221,10 +226,21 @@ class IncidentController:
             self._dialogs.say(why_not)
         elif proposal is None:
             self._dialogs.say("that proposal has ended: your answer went to no other")
+        elif key == "A":
+            self._confirm(proposal)
+        elif proposal.agent:
+            self._dialogs.once(self._refuse(proposal))
         else:
             writing = self._session.object(proposal.id) if key == "o" else self._session.approve(proposal.id)
             said = f"{'objected to' if key == 'o' else 'approved'} {proposal.name} of {proposal.by}"
             self._app.run_worker(self._told(writing, said), group="dialogs")
+
+    async def _refuse(self, proposal: Proposal) -> None:
+        """Nothing goes ahead by itself, so there is time to say why."""
+        title = f"refuse {plain(proposal.name, 80)} of {plain(proposal.by, 60)}: why? The agent reads it"
+        text = await self._app.push_screen_wait(Prompt(title, hint="everybody here can read it", own_words=True))
+        if text is not None:
+            await self._told(self._session.object(proposal.id, text), f"refused {proposal.name}")
 
 
 def _wrong_role(text: str) -> str:

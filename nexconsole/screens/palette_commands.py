@@ -237,7 +237,22 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             [proposal for proposal in waiting if proposal.needs == "approval"],
             "nothing waits for approval",
         ),
+        *_proposals(
+            incidents,
+            "proposal.open",
+            "A",
+            "Open",
+            [proposal for proposal in waiting if proposal.agent],
+            "no agent proposes anything",
+        ),
     ]
+
+
+DETAILS = {
+    "o": "stops it: nothing is sent",
+    "a": "it is sent at once",
+    "A": "shows its plan as it is now: nothing is sent before you confirm it",
+}
 
 
 def _proposals(
@@ -248,13 +263,13 @@ def _proposals(
         return [
             PaletteCommand(name=name, title=f"{verb} what is proposed", run=lambda: None, why_not=nothing, binding=name)
         ]
-    detail = "stops it: nothing is sent" if key == "o" else "it is sent at once"
+    detail = DETAILS[key]
     return [
         PaletteCommand(
             name=name,
             title=f"{verb} {proposal.name} of {proposal.by}",
             binding=name,
-            words=("veto", "proposal"),
+            words=("veto", "proposal", "agent" if proposal.agent else ""),
             detail=detail,
             run=partial(incidents.speak, key, proposal.id),
             weight=2.5 if key == "o" else 2.4,

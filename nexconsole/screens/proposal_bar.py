@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from ..sharing.presence import Presence
 
 
-KEYS_OF = {"o": ("proposal.object", "objects"), "a": ("proposal.approve", "approves")}
+KEYS_OF = {
+    "o": ("proposal.object", "objects"),
+    "a": ("proposal.approve", "approves"),
+    "A": ("proposal.open", "opens it"),
+}
+OBJECTS = KEYS_OF["o"][0]
+REFUSES = "refuses"  # what the key that objects does to an agent's proposal
 
 
 def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
-    """The proposal that this key speaks of: the oldest one that may hear it, so that a new one changes nothing."""
-    return next((proposal for proposal in waiting if key == "o" or proposal.needs == "approval"), None)
+    """The proposal that this key speaks of: the oldest one that may hear it, so that a new one changes nothing; what
+    goes ahead by itself comes before what an agent proposes."""
+    if key == "o":
+        return next(iter(sorted(waiting, key=lambda proposal: bool(proposal.agent))), None)
+    needs = "approval" if key == "a" else "confirmation"
+    return next((proposal for proposal in waiting if proposal.needs == needs), None)
 
 
 def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width: int) -> tuple[Line, ...]:
@@ -42,12 +52,16 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
 
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
     keys: Line = tuple(
-        run for id, does in map(KEYS_OF.__getitem__, keyed) for run in ((key_of(id), "key"), (f" {does} ", "muted"))
+        run
+        for id, does in map(KEYS_OF.__getitem__, keyed)
+        for run in ((key_of(id), "key"), (f" {REFUSES if proposal.agent and id == OBJECTS else does} ", "muted"))
     )
-    right: Line = ((f"  {remaining(left)}  ", "alarm"), *keys)
+    urgent = "note" if proposal.agent else "alarm"  # nothing happens by itself
+    right: Line = ((f"  {remaining(left)}  ", urgent), *keys)
+    who, does = (plain(proposal.by, 60), "proposes") if proposal.agent else (plain(proposal.by, 30), "is about to")
     told: Line = (
-        (" ▲ ", "alarm"),
-        (f"{plain(proposal.by, 30)} is about to: {plain(proposal.name, 80)}", "strong"),
-        (f"  {plain(proposal.effect)}", "muted"),
+        (" ▲ ", urgent),
+        (f"{who} {does}: {plain(proposal.name, 80)}", "strong"),
+        (f"  because: {plain(proposal.because)}" if proposal.agent else f"  {plain(proposal.effect)}", "muted"),
     )
     return spread(told, right, width) if length(right) < width else fit(right, width)

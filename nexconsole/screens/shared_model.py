@@ -149,6 +149,8 @@ def _ahead(session: Session, shown: Sequence[Operation], now: datetime) -> Itera
         left, ends = duration(seconds), now + timedelta(seconds=seconds)
         if proposal.needs == "approval":
             yield f"▸ {proposal.name} waits for a second person's approval, for {left}", "note"
+        elif proposal.agent:
+            yield f"▸ {proposal.by} proposes {proposal.name}: it waits for a person, for {left}", "note"
         else:
             yield f"▸ {proposal.name} goes ahead at {clock(ends)} unless somebody objects: {left}", "note"
     for operation in shown:

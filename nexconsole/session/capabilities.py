@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WATCHES = "this console only watches"
 OBSERVES = "this console only observes: it was started with --observe (actions.observe)"
+AGENT_PROPOSES = "an agent looks and proposes: a person confirms, notes and decides in a console"
 READ_ONLY_ROLE = "this console only observes: its database role may not change anything (a read-only role)"
 
 
@@ -82,6 +83,14 @@ def role_refusal(readings: Mapping[str, Reading]) -> str | None:
     return None
 
 
+def agent_capabilities(settings: Settings) -> Capabilities:
+    """What an agent may do at most: look, and propose where a console with these settings could."""
+    person = capabilities_of(settings)
+    if Capability.PROPOSE not in person:
+        return Capabilities(granted=frozenset({Capability.LOOK}), because=person.because)
+    return Capabilities(granted=frozenset({Capability.LOOK, Capability.PROPOSE}), because=AGENT_PROPOSES)
+
+
 __all__ = [
     "ALL",
     "OBSERVER",
@@ -89,6 +98,7 @@ __all__ = [
     "WATCHER",
     "Capabilities",
     "Capability",
+    "agent_capabilities",
     "capabilities_of",
     "own_person",
     "refuse_strangers",

@@ -142,8 +142,13 @@ class IncidentStore:
 
     @property
     def sealed(self) -> str | None:
-        """Why this console can't write anything at all; None where it can."""
+        """Why this console can't write what people write; None where it can."""
         return self._capabilities.why_not(Capability.NOTE)
+
+    def _sealed_for(self, kind: str) -> str | None:
+        """Why this console can't write an entry of this kind: who may only propose writes proposals."""
+        proposes = kind == EntryKind.PROPOSED and Capability.PROPOSE in self._capabilities
+        return None if proposes else self.sealed
 
     @property
     def observing(self) -> str | None:
@@ -307,8 +312,8 @@ class IncidentStore:
         return await self._record(name, kind, data), name
 
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
-        if self.sealed is not None:
-            raise JournalError(self.sealed)
+        if (sealed := self._sealed_for(kind)) is not None:
+            raise JournalError(sealed)
         if self.on_record:  # whatever was known is earlier, also where it stands in another journal
             self.journal_of(name).observe(self.on_record[-1].order)
         try:

@@ -16,10 +16,12 @@ from ..actions.plan import Outcome, Plan, Verdict
 from ..actions.registry import ACTIONS
 from ..actions.relevance import prepared
 from ..errors import JournalError, NexConsoleError
+from ..incident.proposals import Proposal
 from ..journal import EntryKind
 from ..settings import Settings
 from ..sharing.leases import LeaseService
 from .approvals import AskBreakGlass, unbroken
+from .confirming import why_ended
 from .incident_store import IncidentStore
 from .monitor import Monitor
 from .operation import Operation, StepRef
@@ -79,9 +81,10 @@ class Performer:
         step: StepRef | None = None,
         undoes: Operation | None = None,
         break_glass: AskBreakGlass = unbroken,
+        confirms: Proposal | None = None,
     ) -> Operation:
         """Take an action down the one path; the operation as it has ended. `break_glass` asks for the reason to do it
-        without the second person that it needs."""
+        without the second person that it needs. `confirms`: the agent's proposal for it."""
         operation = self._operation(action, arguments)
         self.operations.append(operation)
         self.changed()
@@ -90,7 +93,7 @@ class Performer:
             if why_not is not None:
                 operation.take(ActionResult(plan=None, stopped=why_not))
                 return operation
-            host = self._host(operation, ask, ask_unrecorded, step, undoes, break_glass)
+            host = self._host(operation, ask, ask_unrecorded, step, undoes, break_glass, confirms)
             path = perform(ACTIONS[action], arguments, self._context(operation), host)
             result = await self._performed(operation, path)
             operation.take(result)
@@ -186,6 +189,7 @@ class Performer:
         step: StepRef | None,
         undoes: Operation | None,
         break_glass: AskBreakGlass,
+        confirms: Proposal | None,
     ) -> ActionHost:
         async def asking(plan: Plan, why_again: str | None) -> ConfirmationReply:
             operation.plan, operation.phase = plan, "asking"
@@ -204,15 +208,19 @@ class Performer:
             if step is not None:
                 await ensure_begun(self.incident_store, step, self.clock())
                 extra |= {"scenario": step.scenario, "step": step.step, "title": step.title, "taken": dict(step.taken)}
+            if confirms is not None:
+                extra |= _confirmed(confirms)
             operation.intent = (await self.incident_store.record(kind, {**data, **extra})).id
             return operation.intent
 
         async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
             operation.plan = plan
+            if (ended := self._ended(confirms)) is not None:
+                return None, ended
             operation.phase = "waiting" if self.peers.approvals.needed(plan) else "preparing"
             decision = await self.peers.approvals.ask(plan, context.progress, context.cancelled, asking_reason)
             operation.alone, operation.broke_glass = decision.alone, decision.broke_glass
-            return decision.proposal, decision.why_not
+            return decision.proposal, decision.why_not or self._ended(confirms)
 
         async def asking_reason(plan: Plan, why: str) -> str | None:
             operation.phase = "asking"
@@ -251,6 +259,10 @@ class Performer:
         glass |= {"proposal": data["proposal"]} if data.get("proposal") else {}
         return {"broke_glass": (await self.incident_store.record(EntryKind.BROKE_GLASS, glass)).id}
 
+    def _ended(self, confirms: Proposal | None) -> str | None:
+        """Why the agent's proposal that is being confirmed can't be any more; None where there is none."""
+        return None if confirms is None else why_ended(self.incident_store, confirms)
+
     def _show(self, operation: Operation, result: ActionResult, undoes: Operation | None) -> None:
         operation.take(result)
         operation.progress = ""
@@ -279,3 +291,8 @@ class Performer:
                 state = "unknown" if verdict.state in ("unknown", "recovered") else "failed"
         with contextlib.suppress(JournalError):  # `trouble` says so, and the walk is folded from the outcome then
             await settle(self.incident_store, step, state, self.clock(), answer=words)
+
+
+def _confirmed(proposal: Proposal) -> dict[str, Any]:
+    """What the intent says of the agent's proposal that it confirms."""
+    return {"confirms": proposal.id, "proposed_by": proposal.by, "proposed_because": proposal.because}

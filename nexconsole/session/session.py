@@ -127,6 +127,8 @@ class Session:
         self._spawn(self.incident_store.run())
         if Capability.JOIN in self.capabilities:
             self.peers.start()
+        elif Capability.PROPOSE in self.capabilities:
+            self._spawn(self.peers.sharing.run())  # what is proposed here reaches other hosts
 
     def tick(self) -> None:
         """Once a second: what changes by itself enters the record, and the others are looked for."""
@@ -330,10 +332,18 @@ class Session:
         step: StepRef | None = None,
         undoes: Operation | None = None,
         break_glass: AskBreakGlass = unbroken,
+        confirms: Proposal | None = None,
     ) -> Operation:
         """Take an action down the one path, with its phases in `shown` meanwhile."""
         return await self.performer.perform(
-            action, arguments, ask, ask_unrecorded, step=step, undoes=undoes, break_glass=break_glass
+            action,
+            arguments,
+            ask,
+            ask_unrecorded,
+            step=step,
+            undoes=undoes,
+            break_glass=break_glass,
+            confirms=confirms,
         )
 
     def _changed(self) -> None:

@@ -239,6 +239,17 @@ class ActionsSettings(SettingsTable):
     provider_by: Literal["auto", "api", "sql"] = "auto"  # auto: the admin API where a token is set, else SQL
     typed_above: int = 20  # more targets than this are confirmed by typing
     verify_s: float = 90.0  # how long a verdict may watch
+    # `run --confirm` without a terminal, as from cron or CI; counts only in this account's usual settings file, or in
+    # one that another account owns, never in one that was named by --config or NEXCONSOLE_CONFIG and is its own
+    confirm_without_terminal: bool = False
+
+
+class AgentsSettings(SettingsTable):
+    """What `nexconsole mcp` lets an agent propose. A person confirms it in a console, or nothing is sent."""
+
+    proposal_s: float = 900.0  # how long a proposal waits for a person; then it is gone
+    most_open: int = 3  # proposals of all agents that may wait at once
+    a_minute: int = 6  # and that may be made within a minute
 
 
 class LocksSettings(SettingsTable):
@@ -375,6 +386,7 @@ class Settings(SettingsTable):
     changes: ChangesSettings = ChangesSettings()
     severity: SeverityRules = SeverityRules()
     actions: ActionsSettings = ActionsSettings()
+    agents: AgentsSettings = AgentsSettings()
     locks: LocksSettings = LocksSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     journal: JournalSettings = JournalSettings()

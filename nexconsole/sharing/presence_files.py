@@ -104,6 +104,22 @@ class PresenceFiles:
         return left
 
 
+def somebody_acts(journals: Path) -> bool:
+    """Whether a living console of this folder has somebody at it who may act."""
+    folder = journals / FOLDER
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, MOST_NAMES):
+            if not entry.name.endswith(".json") or (word := _read(Path(entry.path))) == b"":
+                continue
+            said = decode(word)
+            if said is None or said.gone or said.presence.looks_only:
+                continue
+            writer = said.presence.writer
+            if life(writer.host, writer.pid, writer.start, socket.gethostname()) is not Life.GONE:
+                return True
+    return False
+
+
 @dataclass(frozen=True)
 class _File:
     """A file as it was read: inode and time of change, its word (b"" for none), and since when (monotonic)."""
