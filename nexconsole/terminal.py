@@ -58,6 +58,13 @@ def why_not(environment: Mapping[str, str] = os.environ) -> str:
     return ""
 
 
+def attended() -> bool:
+    """Whether somebody can read and type here: the input is a terminal, and so is the output or the errors' stream. A
+    program that runs commands inherits a terminal's input at times, but it keeps what they print for itself.
+    """
+    return os.isatty(0) and (os.isatty(1) or os.isatty(2))
+
+
 def _places_the_cursor(name: str) -> bool:
     """By its name, or by its entry in terminfo; a name that nothing is known of is believed."""
     name = name.lower()

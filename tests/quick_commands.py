@@ -43,8 +43,10 @@ def _end(ours: socket.socket, process: subprocess.Popen[bytes]) -> None:
     process.wait(PATIENCE_S)
 
 
-def nexconsole(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What the command printed, and its exit code; it has no terminal and no input."""
+def nexconsole(*words: str, attended: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the command printed, and its exit code; it has no terminal and no input. `attended`: it takes it that a
+    person sits there all the same.
+    """
     assert not any(name.startswith(OF_THE_INTERPRETER) for name in environment), "a fork has its server's interpreter"
     told, telling = os.pipe()
     with (
@@ -54,6 +56,7 @@ def nexconsole(*words: str, **environment: str) -> subprocess.CompletedProcess[s
         open(told, "rb", buffering=0) as code,
     ):
         request = {"words": words, "environment": {**os.environ, **environment}, "folder": os.getcwd()}
+        request["attended"] = attended
         fds = [nothing.fileno(), out.fileno(), err.fileno(), telling]
         try:
             socket.send_fds(_server(), [json.dumps(request).encode()], fds)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import attended
 import cache_action
 import pytest
 import redis.asyncio
@@ -165,9 +166,7 @@ class InstalledAction:
         configured.write_text(f'operator = "maria"\n[journal]\nfolder = "{self.folder / "journal"}"\n')
         path = os.pathsep.join((str(self.folder), str(Path(cache_action.__file__).parent)))
         given = {**os.environ, "PYTHONPATH": path, "NEXCONSOLE_CONFIG": str(configured), **environment}
-        return subprocess.run(
-            [sys.executable, "-m", "nexconsole", *words], env=given, capture_output=True, text=True, timeout=60
-        )
+        return subprocess.run([*attended.COMMAND, *words], env=given, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture

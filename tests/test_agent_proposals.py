@@ -58,7 +58,7 @@ async def test_a_person_opens_what_an_agent_proposes_confirms_it_and_the_report_
         await until(lambda: it.incident_store.current)
         await proposed(it)
         await until(lambda: "agent claude for anna proposes: provider.disable smsbower" in strip_of(app))
-        assert f"because: {REASON[:30]}" in strip_of(app) and "A opens it" in strip_of(app)
+        assert f"because: {REASON}" in strip_of(app) and "A opens it" in strip_of(app)
         assert "o refuses" in strip_of(app) and "a approves" not in strip_of(app)
         assert not isinstance(app.screen, ConfirmScreen)  # nothing opens by itself
         await until_done_by(lambda: pilot.press("A"), lambda: isinstance(app.screen, ConfirmScreen))

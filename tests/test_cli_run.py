@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -16,11 +19,13 @@ from acting import add_provider, lacking, shell
 from controller import entries, kinds, settings, until
 from quick_commands import nexconsole
 
+from nexconsole import terminal
 from nexconsole.journal import EntryKind
 from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
 from nexconsole.session.incident_store import IncidentStore
 from nexconsole.session.session import Session
+from nexconsole.settings import load, loading, permission_refused
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -52,7 +57,9 @@ class Done:
 
 
 class Shell:
-    """`nexconsole run` in an environment; `journal` is where it writes."""
+    """`nexconsole run` in an environment; `journal` is where it writes. `attended`: a person has a terminal."""
+
+    attended = True
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.journal = folder / "journal"
@@ -65,7 +72,8 @@ class Shell:
         self._config.write_text(f'operator = "maria"\n[journal]\nfolder = "{self.journal}"\n{quick}{more}')
 
     async def run(self, *words: str, **environment: str) -> Done:
-        done = await asyncio.to_thread(nexconsole, "run", *words, **(self._environment | environment))
+        run = partial(nexconsole, "run", *words, attended=self.attended, **(self._environment | environment))
+        done = await asyncio.to_thread(run)
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -345,3 +353,51 @@ async def test_whoever_calls_himself_as_the_other_does_is_not_alone_with_himself
         assert await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
     finally:
         await console.close()
+
+
+async def test_nothing_is_confirmed_without_a_terminal_unless_the_accounts_own_file_says_so(
+    providers: Shell, database: Any
+) -> None:
+    providers.attended = False
+    disable = ("provider.disable", "smsbower", "--confirm", "d")
+    done = await providers.run(*disable)
+    assert done.code == REFUSED and "--confirm needs a terminal" in done.out and "confirm_without_terminal" in done.out
+    document = (await providers.run(*disable, "--json")).document
+    assert document["plan"] is None and "--confirm needs a terminal" in document["stopped"]
+    providers.configure("confirm_without_terminal = true\n")  # a file that the caller names, and may have written
+    done = await providers.run(*disable)
+    assert done.code == REFUSED and "confirm_without_terminal of" in done.out and "does not count" in done.out
+    assert (await providers.run("provider.disable", "smsbower", "--dry-run")).code == WORKED
+    assert await is_active(database) and kinds(providers.journal) == []
+
+
+def test_the_permission_counts_in_the_usual_file_and_in_one_of_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "actions.confirm_without_terminal"
+    home = SimpleNamespace(pw_dir=str(tmp_path))
+    monkeypatch.setattr(loading.pwd, "getpwuid", lambda uid: home)
+    usual = tmp_path / ".config/nexconsole/config.toml"
+    usual.parent.mkdir(parents=True)
+    other = tmp_path / "other.toml"
+    for file in (usual, other):
+        file.write_text("[actions]\nconfirm_without_terminal = true\n")
+    assert permission_refused(load(str(usual), environ={}), key) == ""
+    assert "does not count" in permission_refused(load(str(other), environ={}), key)
+    os.chmod(other, 0o644)
+    monkeypatch.setattr(loading.os, "geteuid", lambda: 12345)
+    owned = os.stat(other).st_uid == 0
+    assert (permission_refused(load(str(other), environ={}), key) == "") is owned
+    os.chmod(other, 0o664)
+    assert "does not count" in permission_refused(load(str(other), environ={}), key)
+
+
+@pytest.mark.parametrize(
+    ("terminals", "attended"),
+    [((0, 1, 2), True), ((0, 2), True), ((0, 1), True), ((0,), False), ((1, 2), False), ((), False)],
+)
+def test_a_terminal_is_where_somebody_can_type_and_read(
+    terminals: tuple[int, ...], attended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal.os, "isatty", lambda fd: fd in terminals)
+    assert terminal.attended() is attended

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attended
 import pytest
 import redis
 
@@ -19,7 +20,7 @@ NARROW = {"PYTHONIOENCODING": "latin-1:strict", "PYTHONUTF8": "0"}
 
 def nexconsole(*words: str, out: Any = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "nexconsole", *words],
+        [*attended.COMMAND, *words],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=out,
@@ -84,7 +85,7 @@ def test_what_was_done_is_0_where_its_output_can_not_be_written(
 def test_what_was_done_is_0_where_there_is_no_output_at_all(locks: dict[str, str]) -> None:
     words = " ".join(FLUSH)
     done = subprocess.run(
-        f"{sys.executable} -m nexconsole {words} >&- 2>&-", shell=True, env={**os.environ, **locks}, timeout=60
+        f"{' '.join(attended.COMMAND)} {words} >&- 2>&-", shell=True, env={**os.environ, **locks}, timeout=60
     )
     assert done.returncode == 0
 

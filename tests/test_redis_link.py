@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import attended
 import pyte
 import pytest
 from acting import add_provider
@@ -159,7 +160,7 @@ async def test_what_is_being_sent_is_finished_and_its_outcome_recorded(
 def run_disabling(database: Any, folder: Path) -> subprocess.Popen[str]:
     config = folder / "settings.toml"
     config.write_text(f'[journal]\nfolder = "{folder / "journal"}"\n[actions]\nprovider_cache_s = 1\nverify_s = 1\n')
-    command = [sys.executable, "-m", "nexconsole", "run", "provider.disable", "smsbower", "--confirm", "d", "--json"]
+    command = [*attended.COMMAND, "run", "provider.disable", "smsbower", "--confirm", "d", "--json"]
     environment = {**os.environ, "DATABASE_URL": database.url, "NEXCONSOLE_CONFIG": str(config)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
 

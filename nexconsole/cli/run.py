@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .. import terminal
 from ..actions.action import Action, named_arguments
 from ..actions.perform import ActionResult, ConfirmationReply
 from ..actions.plan import Outcome, Plan
@@ -20,7 +21,7 @@ from ..errors import SettingsError
 from ..session.operation import Operation
 from ..session.performer import LEAVE_S
 from ..session.session import Session
-from ..settings import Settings, named
+from ..settings import Loaded, Settings, named, permission_refused
 from ..sources import open_sources
 from ..text.suggestions import did_you_mean
 from .options import load, start_log
@@ -34,14 +35,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", metavar="ACTION", nargs="?", help="such as provider.disable; none: list them")
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="in their order, or as name=value")
     parser.add_argument("--dry-run", action="store_true", help="show the plan only, as without --confirm")
-    parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is the confirmation that the dialog asks for")
+    parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is what the dialog asks for; needs a terminal")
     parser.add_argument("--unrecorded", action="store_true", help="act even if the journal can't be written")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: Namespace) -> int:
     """Run the action. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
-    settings = named(load(options).settings)
+    loaded = load(options)
+    settings = named(loaded.settings)
     start_log(settings)
     if options.action is None or options.action not in ACTIONS:
         for problem in ACTIONS.problems:
@@ -56,10 +58,27 @@ def run(options: Namespace) -> int:
         raise SettingsError(f"there is no action {options.action}{near}")
     action = ACTIONS[options.action]
     arguments = named_arguments(action, options.arguments)
-    performance = asyncio.run(_perform(action, arguments, options, settings))
+    unattended = _unattended(loaded) if options.confirm is not None and not options.dry_run else ""
+    if unattended:
+        performance = ActionResult(plan=None, stopped=unattended)
+    else:
+        performance = asyncio.run(_perform(action, arguments, options, settings))
     dry = options.dry_run or options.confirm is None
     print(_as_json(performance, settings) if options.json else _as_text(performance, dry, settings))
     return exit_code(performance, dry)
+
+
+def _unattended(loaded: Loaded) -> str:
+    """Why nothing can be confirmed from here; "" where a person has this terminal, or the settings need none."""
+    if terminal.attended():
+        return ""
+    if loaded.settings.actions.confirm_without_terminal:
+        refused = permission_refused(loaded, "actions.confirm_without_terminal")
+        return f"nothing was sent: there is no terminal, and {refused}" if refused else ""
+    return (
+        "nothing was sent: --confirm needs a terminal, for a person confirms (ssh -t gives one); for cron and CI set"
+        " actions.confirm_without_terminal = true in the settings file"
+    )
 
 
 def exit_code(performance: ActionResult, dry: bool) -> int:

@@ -36,7 +36,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Serve until a signal ends it; 0. Raises NexConsoleError."""
-    from .web_server import WebServer, is_loopback
+    from .loopback import is_loopback
+    from .web_server import WebServer
 
     start_log(load_for_screens(options).settings)  # what is wrong with the settings is said here, not in a browser
     flags, config = given(options), getattr(options, "config", None)

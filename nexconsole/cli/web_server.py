@@ -9,7 +9,6 @@ import asyncio
 import errno
 import hashlib
 import hmac
-import ipaddress
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import NexConsoleError, in_words
+from .loopback import is_loopback
 
 try:
     import aiohttp_jinja2
@@ -72,15 +72,6 @@ def _outside(request: web.Request) -> tuple[str, str, str]:
     scheme = scheme if scheme in ("http", "https") else request.scheme
     host = host if re.fullmatch(r"(?:[\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", host) else request.host
     return scheme, host, prefix.rstrip("/") if re.fullmatch(r"(?:/[\w.~-]{1,64}){1,8}/?", prefix) else ""
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Watcher(AppService):

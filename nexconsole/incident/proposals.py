@@ -61,7 +61,7 @@ class Proposal:
 
 def agent_name(value: object) -> str:
     """An agent's name as it is shown: letters, digits and a few marks, so that it can't read like another's."""
-    return _NO_NAME.sub("-", clean(value, 60)).strip("-")[:40] or UNNAMED
+    return _NO_NAME.sub("-", clean(value or "", 60)).strip("-")[:40] or UNNAMED
 
 
 def agent_words(name: str, writer: Writer) -> str:

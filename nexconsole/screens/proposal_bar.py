@@ -34,11 +34,16 @@ def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
 
 
 def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width: int) -> tuple[Line, ...]:
-    """A line for each; the seconds that are left stand at its right, and each key beside the one that it speaks of."""
+    """A line for each; the seconds that are left stand at its right, and each key beside the one that it speaks of.
+    Why an agent proposes what is opened next has a line of its own."""
     keyed = {key: spoken_of([proposal for proposal, _ in waiting], key) for key in keys}
-    return tuple(
-        _line(proposal, [key for key, of in keyed.items() if of is proposal], left, width) for proposal, left in waiting
-    )
+    opened = spoken_of([proposal for proposal, _ in waiting], "A")
+    drawn: list[Line] = []
+    for proposal, left in waiting:
+        drawn.append(_line(proposal, [key for key, of in keyed.items() if of is proposal], left, width))
+        if proposal is opened:
+            drawn.append(fit(((f"   because: {plain(proposal.because)}", "muted"),), width))
+    return tuple(drawn)
 
 
 def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
@@ -62,6 +67,6 @@ def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> 
     told: Line = (
         (" ▲ ", urgent),
         (f"{who} {does}: {plain(proposal.name, 80)}", "strong"),
-        (f"  because: {plain(proposal.because)}" if proposal.agent else f"  {plain(proposal.effect)}", "muted"),
+        (f"  {plain(proposal.effect)}", "muted"),
     )
     return spread(told, right, width) if length(right) < width else fit(right, width)

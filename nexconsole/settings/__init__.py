@@ -1,10 +1,23 @@
 """The settings, and the origin of each value."""
 
-from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, console_settings, load, mask_url, may_act, named, powerless
+from .loading import (
+    ENVIRONMENT,
+    SECRETS,
+    URLS,
+    Loaded,
+    console_settings,
+    load,
+    mask_url,
+    may_act,
+    named,
+    permission_refused,
+    powerless,
+)
 from .notify import NotifyService, NotifySettings
 from .roles import RoleSettings
 from .tables import (
     ActionsSettings,
+    AgentsSettings,
     AlertmanagerSettings,
     ApiSettings,
     BalanceRules,
@@ -38,6 +51,7 @@ __all__ = [
     "SECRETS",
     "URLS",
     "ActionsSettings",
+    "AgentsSettings",
     "AlertmanagerSettings",
     "ApiSettings",
     "BalanceRules",
@@ -73,5 +87,6 @@ __all__ = [
     "mask_url",
     "may_act",
     "named",
+    "permission_refused",
     "powerless",
 ]
