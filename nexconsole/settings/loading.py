@@ -6,6 +6,7 @@ Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`)
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import math
 import os
@@ -224,15 +225,13 @@ def permission_refused(loaded: Loaded, key: str) -> str:
     """
     file = loaded.origins.get(key, "")
     usual = _usual_file()
-    try:
+    with contextlib.suppress(OSError):
+        found = os.stat(file)
+        if found.st_uid == 0 != os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return ""
         if usual is not None and os.path.samefile(file, usual):
             return ""
-        found = os.stat(file)
-    except OSError:
-        return f"{key} counts only in {usual or 'a settings file of root'}"
-    if found.st_uid == 0 != os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return ""
-    return f"{key} of {file} does not count: set it in {usual}" if usual else f"{key} of {file} does not count"
+    return f"{key} of {file} does not count" + (f": set it in {usual}" if usual is not None else "")
 
 
 def _usual_file() -> Path | None:
