@@ -67,6 +67,8 @@ def need_terminal() -> None:
 def open_console(chosen: Settings, present: bool = False) -> int:
     """Run the console; returns the exit code. `present`: begin with the shared screen."""
     need_terminal()
+    if os.environ.get("TEXTUAL_DRIVER") and settings.may_act(chosen) and not terminal.attended():
+        raise TerminalError("without a terminal the console only watches: give --watch, or leave TEXTUAL_DRIVER unset")
     from ..app import NexConsole
 
     unlogged = start_log(chosen)
