@@ -25,7 +25,7 @@ from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
 from nexconsole.session.incident_store import IncidentStore
 from nexconsole.session.session import Session
-from nexconsole.settings import load, loading, permission_refused
+from nexconsole.settings import load, permission, permission_refused
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -376,7 +376,7 @@ def test_the_permission_counts_in_the_usual_file_and_in_one_of_roots(
 ) -> None:
     key = "actions.confirm_without_terminal"
     home = SimpleNamespace(pw_dir=str(tmp_path))
-    monkeypatch.setattr(loading.pwd, "getpwuid", lambda uid: home)
+    monkeypatch.setattr(permission.pwd, "getpwuid", lambda uid: home)
     usual = tmp_path / ".config/nexconsole/config.toml"
     usual.parent.mkdir(parents=True)
     other = tmp_path / "other.toml"
@@ -385,7 +385,7 @@ def test_the_permission_counts_in_the_usual_file_and_in_one_of_roots(
     assert permission_refused(load(str(usual), environ={}), key) == ""
     assert "does not count" in permission_refused(load(str(other), environ={}), key)
     os.chmod(other, 0o644)
-    monkeypatch.setattr(loading.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(permission.os, "geteuid", lambda: 12345)
     owned = os.stat(other).st_uid == 0
     assert (permission_refused(load(str(other), environ={}), key) == "") is owned
     os.chmod(other, 0o664)

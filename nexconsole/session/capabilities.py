@@ -86,8 +86,8 @@ def role_refusal(readings: Mapping[str, Reading]) -> str | None:
 def agent_capabilities(settings: Settings) -> Capabilities:
     """What an agent may do at most: look, and propose where a console with these settings could."""
     person = capabilities_of(settings)
-    if Capability.PROPOSE not in person:
-        return Capabilities(granted=frozenset({Capability.LOOK}), because=person.because)
+    if (why_not := person.why_not(Capability.PROPOSE)) is not None:
+        return Capabilities(granted=frozenset({Capability.LOOK}), because=why_not)
     return Capabilities(granted=frozenset({Capability.LOOK, Capability.PROPOSE}), because=AGENT_PROPOSES)
 
 

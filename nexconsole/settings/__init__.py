@@ -10,10 +10,10 @@ from .loading import (
     mask_url,
     may_act,
     named,
-    permission_refused,
     powerless,
 )
 from .notify import NotifyService, NotifySettings
+from .permission import permission_refused
 from .roles import RoleSettings
 from .tables import (
     ActionsSettings,

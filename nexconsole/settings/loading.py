@@ -6,12 +6,9 @@ Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`)
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import math
 import os
-import pwd
-import stat
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -215,31 +212,6 @@ def _check(key: str, value: Any, origin: str) -> None:
         _check_url(key, value, origin)
     else:
         _check_value(key, value, origin)
-
-
-def permission_refused(loaded: Loaded, key: str) -> str:
-    """Why a permission that the settings give (`key` is true) does not count; "" where it does.
-
-    It counts in the account's usual file, or in one that only root can write. Whoever starts a process names any other
-    file, by --config, NEXCONSOLE_CONFIG or XDG_CONFIG_HOME, and may have written it.
-    """
-    file = loaded.origins.get(key, "")
-    usual = _usual_file()
-    with contextlib.suppress(OSError):
-        found = os.stat(file)
-        if found.st_uid == 0 != os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return ""
-        if usual is not None and os.path.samefile(file, usual):
-            return ""
-    return f"{key} of {file} does not count" + (f": set it in {usual}" if usual is not None else "")
-
-
-def _usual_file() -> Path | None:
-    """The settings file in the home folder that the account has by the system's records, whatever variables say."""
-    try:
-        return Path(pwd.getpwuid(os.geteuid()).pw_dir, ".config/nexconsole/config.toml")
-    except (KeyError, OverflowError):
-        return None
 
 
 def named(settings: Settings) -> Settings:
