@@ -216,8 +216,7 @@ class Controller:
             drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposal_bar.previews(self.session.peers.here, width), *drawn)
         waiting = self.session.waiting
-        speaks = {"o": Capability.NOTE, "a": Capability.APPROVE}
-        keyed = [key for key in proposal_bar.KEYS_OF if speaks[key] in self.session.capabilities]
+        keyed = [key for key, needed in proposal_bar.NEEDS.items() if needed in self.session.capabilities]
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
         self.incidents.painted([proposal for proposal, _ in waiting])
         if trouble := self.session.trouble:

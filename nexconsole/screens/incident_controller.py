@@ -15,7 +15,7 @@ from ..widgets.banner import key_of
 from ..widgets.spans import plain
 from .dialogs import Dialogs
 from .prompt import Prompt
-from .proposal_bar import KEYS_OF, spoken_of
+from .proposal_bar import KEYS_OF, NEEDS, spoken_of
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
@@ -221,8 +221,7 @@ class IncidentController:
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
         proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
-        needed = Capability.NOTE if key == "o" else Capability.APPROVE
-        if (why_not := self._session.capabilities.why_not(needed)) is not None:
+        if (why_not := self._session.capabilities.why_not(NEEDS[key])) is not None:
             self._dialogs.say(why_not)
         elif proposal is None:
             self._dialogs.say("that proposal has ended: your answer went to no other")

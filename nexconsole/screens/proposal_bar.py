@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..session.capabilities import Capability
 from ..session.operation import DOING
 from ..text.units import remaining
 from ..widgets.banner import key_of
@@ -20,6 +21,7 @@ KEYS_OF = {
     "a": ("proposal.approve", "approves"),
     "A": ("proposal.open", "opens it"),
 }
+NEEDS = {"o": Capability.NOTE, "a": Capability.APPROVE, "A": Capability.ACT}  # what each of the keys takes
 OBJECTS = KEYS_OF["o"][0]
 REFUSES = "refuses"  # what the key that objects does to an agent's proposal
 
