@@ -20,13 +20,14 @@ def run(options: Namespace) -> int:
     """0 when nothing fails (missing configuration is fine), 1 when something does."""
     from ..doctor import examination
     from ..doctor.check import Check
+    from ..notify import doctor as notify
     from ..sharing import doctor as sharing
 
     chosen = load_for_screens(options, strangers=True).settings
     start_log(chosen)
 
     async def examine() -> tuple[Check, ...]:
-        return await examination.examine(chosen) + await sharing.examine(chosen)
+        return await examination.examine(chosen) + await sharing.examine(chosen) + await notify.examine(chosen)
 
     checks = asyncio.run(examine())
     print(examination.as_json(checks) if options.json else examination.as_text(checks))

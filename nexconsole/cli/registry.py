@@ -60,6 +60,7 @@ COMMANDS = {
         Command("drill", "rehearse an incident on a simulated NexNum"),
         Command("status", "print every signal once, with a monitoring exit code", usage_code=3),
         Command("watch", "watch only; with --lines: plain sentences, one a line, and what can be done by number"),
+        Command("notify", "who is told of an incident beyond the consoles; send each a test"),
         Command("doctor", "check every connection and permission, with advice for each failure"),
         Command("init", "make a settings file from the environment and what answers"),
         Command("settings", "print the effective settings and where each came from"),

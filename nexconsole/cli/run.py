@@ -28,6 +28,7 @@ from .options import load, start_log
 from .parsing import Parser
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
+TELL_S = 10.0  # how long the team may be told of it, where no console is there to do it
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -128,6 +129,7 @@ class OneShot:
     async def close(self) -> None:
         """What was written reaches the others first, but not for long."""
         await self._session.peers.told()
+        self._session.notices.leave_s = TELL_S if self._leaves else 0.0
         await self._session.close(leave_s=self._leaves)
 
     def changed(self) -> None:

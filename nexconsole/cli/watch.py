@@ -8,6 +8,8 @@ import signal
 import sys
 import textwrap
 from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .. import settings, terminal
 from ..settings import Settings
@@ -15,6 +17,9 @@ from ..text.units import period
 from . import printing
 from .options import load, load_for_screens, start_log
 from .parsing import Parser
+
+if TYPE_CHECKING:
+    from ..session.session import Session
 
 LAST_LINES_S = 1.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -84,6 +89,7 @@ async def _run(chosen: Settings) -> int:
         typed.start()
     sources.load()
     tasks = [asyncio.create_task(sources.watch())]
+    tasks.append(asyncio.create_task(_tell(session, console.say)))
     tasks += [asyncio.create_task(session.monitor.poll(each, sources)) for each in polled(chosen)]
     recorder = open_flight_recorder(chosen, console.say)
     if recorder is not None:
@@ -104,6 +110,15 @@ async def _run(chosen: Settings) -> int:
         await sources.close()
         output.close(LAST_LINES_S)
     return code
+
+
+async def _tell(session: Session, say: Callable[[str], None]) -> None:
+    """Say who outside could not be told of something; never ends."""
+    said = ""
+    while True:
+        await asyncio.sleep(1.0)
+        if said != (said := session.notices.trouble) and said:
+            say(said)
 
 
 def _wrapped(text: str) -> list[str]:

@@ -100,6 +100,19 @@ def _step(data: Mapping[str, Any]) -> str:
     return ": ".join(filter(None, (named, _words(data, "answer", "reason"))))
 
 
+def _notified(data: Mapping[str, Any]) -> str:
+    words = {"sent": "told", "limited": "held back from", "unknown": "perhaps told"}
+    word = words.get(_words(data, "state"), "not told:")
+    return ": ".join(filter(None, (f"{word} {_words(data, 'to')}", _words(data, "reason"))))
+
+
+def _acknowledged(data: Mapping[str, Any]) -> str:
+    taken = data.get("state") == "sent"
+    return ": ".join(
+        filter(None, (f"{_words(data, 'to')} {'took it' if taken else 'did not take it'}", _words(data, "reason")))
+    )
+
+
 def _labelled(part: str, *names: str) -> Callable[[Mapping[str, Any]], str]:
     """`state: the rest` of a nested value."""
 
@@ -129,4 +142,6 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     EntryKind.UNDO: lambda data: f"of {data.get('intent')}" if data.get("intent") else "",
     EntryKind.NOTE: _labelled("", "text"),
     EntryKind.CLOSED: _labelled("", "reason"),
+    EntryKind.NOTIFIED: _notified,
+    EntryKind.ACKNOWLEDGED: _acknowledged,
 }

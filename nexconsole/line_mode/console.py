@@ -16,7 +16,7 @@ from ..actions.plan import Plan
 from ..actions.registry import ACTIONS
 from ..errors import NexConsoleError, SettingsError
 from ..incident.proposals import Proposal
-from ..journal import Entry
+from ..journal import Entry, EntryKind
 from ..screens.entry_text import words as entry_words
 from ..session import in_force
 from ..session.capabilities import Capability
@@ -125,6 +125,8 @@ class LineConsole:
 
     def heard(self, entry: Entry) -> None:
         """Another console wrote this."""
+        if entry.kind == EntryKind.NOTIFIED and entry.data.get("state") == "sent":
+            return
         runbook = self._scenarios.runbook
         words = self._session.incident_store.judge.marked(entry, entry_words(entry, runbook))
         self.say(f"{clean(str(entry.writer).partition('@')[0], 40)}: {entry.kind}: {words}")
@@ -272,6 +274,7 @@ class LineConsole:
             Choice(
                 name="incident.open", title="Open an incident ...", run=self._open_incident, why_not=refused or opened
             ),
+            Choice(name="pager.acknowledge", title="Acknowledge the page", run=self._acknowledge_page, why_not=refused),
             Choice(
                 name="incident.close",
                 title=f"Close the incident {current} ..." if current else "Close the incident",
@@ -395,6 +398,12 @@ class LineConsole:
         title = await self.ask("the incident's title; an empty line cancels")
         if title is not None:
             await self.recorded(lambda: self._session.open_incident(title, ""))
+
+    async def _acknowledge_page(self) -> None:
+        try:
+            self.write(clean(await self._session.notices.acknowledge()))
+        except NexConsoleError as error:
+            self.write(f"not recorded: {clean(error)}")
 
     async def _close_incident(self) -> None:
         session, incident = self._session, self._session.incident

@@ -5,6 +5,7 @@ It is made after the first paint, so that nothing of it delays the start.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
@@ -12,6 +13,7 @@ from typing import Literal
 from textual.app import App
 
 from ..catalogue import Subject
+from ..errors import JournalError
 from ..journal import Entry, EntryKind
 from ..session import in_force
 from ..session.capabilities import Capabilities, Capability, capabilities_of
@@ -36,6 +38,7 @@ from .incident_controller import IncidentController
 from .page import PageScreen
 from .palette import Palette, PaletteCommand
 from .prompt import Prompt
+from .rise_notice import ring
 from .scenario_controller import ScenarioController
 
 SAID = (
@@ -110,6 +113,7 @@ class Controller:
     def tick(self) -> None:
         """Once a second."""
         self.session.tick()
+        ring(self.app, self.session, time.monotonic(), self.console.has_class("-presenting"))
         self._say_skew()
         self.console.in_force = tuple(in_force.words(self.session, key_of("operation.undo")))
         self.console.seen_before = self._seen_before()
@@ -219,7 +223,7 @@ class Controller:
         keyed = [key for key, needed in proposal_bar.NEEDS.items() if needed in self.session.capabilities]
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
         self.incidents.painted([proposal for proposal, _ in waiting])
-        if trouble := self.session.trouble:
+        for trouble in filter(None, (self.session.notices.trouble, self.session.trouble)):
             said = wrapped(plain(trouble), max(10, width - 3), 2)
             drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)
         found = self.console.query("#operations")
@@ -247,6 +251,15 @@ class Controller:
         text = await self.app.push_screen_wait(prompt)
         if text is not None:
             await self.dialogs.recorded(self.session.note(text), "noted")
+
+    def acknowledge_page(self) -> None:
+        self.dialogs.once(self._acknowledge_page())
+
+    async def _acknowledge_page(self) -> None:
+        try:
+            self.console.say(plain(await self.session.notices.acknowledge()), 10.0)
+        except JournalError as error:
+            self.console.say(f"not recorded: {plain(error)}", 10.0)
 
     def journal(self) -> None:
         self.dialogs.once(self._journal())

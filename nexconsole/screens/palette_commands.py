@@ -221,6 +221,14 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             words=("sev-1", "sev-2", "sev-3", "escalate"),
         ),
         PaletteCommand(
+            name="pager.acknowledge",
+            title="Acknowledge the page",
+            run=controller.acknowledge_page,
+            why_not=controller.session.why_not(Capability.NOTE) or "",
+            detail="tells PagerDuty or Opsgenie that somebody is at it",
+            words=("pagerduty", "opsgenie", "ack", "on call"),
+        ),
+        PaletteCommand(
             name="incident.close",
             title="Close the incident",
             run=incidents.close,

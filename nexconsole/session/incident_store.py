@@ -80,6 +80,7 @@ class IncidentStore:
         self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
         self._places: dict[str, str] = {}  # id of an intent or a proposal -> journal's name
         self._arrivals = Arrivals(clock)
+        self.listeners: list[Callable[[str, Entry], None]] = []  # hear of each entry, with its journal's name
         self._refused: set[str] = set()  # sentences on files that are none, or can't be read, each said once
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
@@ -169,6 +170,20 @@ class IncidentStore:
             self._ordered[name] = merge(self._kept.get(name, {}).values())
         return self._ordered[name]
 
+    def find(self, id: str) -> Entry | None:
+        """The entry with this id, in whichever journal it stands."""
+        return next((kept[id] for kept in self._kept.values() if id in kept), None)
+
+    def before(self, name: str, entry: Entry) -> tuple[Entry, ...]:
+        """What stands before an entry of this journal, in order: there and outside of incidents."""
+        everything = merge(self.of(OUTSIDE), self.of(name)) if name != OUTSIDE else self.of(OUTSIDE)
+        place = next((place for place, each in enumerate(everything) if each.id == entry.id), len(everything))
+        return everything[:place]
+
+    def place(self, intent: str) -> str:
+        """The journal in which an intent or a proposal stands."""
+        return self._places.get(intent, OUTSIDE)
+
     def as_context(self) -> list[dict[str, Any]]:
         """The entries as actions get them: an undo finds there what was really touched."""
         return [
@@ -251,6 +266,8 @@ class IncidentStore:
             journal.observe(entry.order)
             if entry.kind in (EntryKind.INTENT, EntryKind.PROPOSED):
                 self._places[entry.id] = name
+            for listener in self.listeners:
+                listener(name, entry)
         return new
 
     def age_s(self, entry: Entry) -> float:

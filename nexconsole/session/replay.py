@@ -78,6 +78,7 @@ class ReplaySession(Session):
         super().__init__(
             settings, sources, monitor, capabilities=capabilities, clock=clock, incident_store=store, **options
         )
+        self.notices.rings = False  # what is over rings no more
 
     def _recorded(self) -> None:
         now = self.clock()

@@ -30,6 +30,7 @@ from .cause_record import CauseRecord
 from .earlier import SeenBefore, changes_before, present_traits
 from .incident_store import IncidentStore
 from .monitor import Monitor
+from .notices import Notices
 from .operation import Operation, StepRef
 from .peers import Peers
 from .performer import LEAVE_S, Performer
@@ -75,6 +76,7 @@ class Session:
         self.incident_store.follow(self._recorded, heard)
         self.watching = AutoRecord(self.incident_store, self.settings, clock, self._spawn)
         self.cause_record = CauseRecord(self.incident_store, clock, self._spawn)
+        self.notices = Notices(self.settings, self.incident_store, clock, self._changed, self.capabilities)
         self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed, self.capabilities)
         self.performer = Performer(
             settings=self.settings,
@@ -136,6 +138,7 @@ class Session:
             self._watch()
         self.performer.forget_cancelled()
         self.seen_before.look(self.incident_store.current, self._present_traits)
+        self.notices.tick(self.lost)
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.look_again()
@@ -161,6 +164,7 @@ class Session:
         """End everything. What is being sent is waited for, `leave_s` seconds at most, so that its outcome is on
         record: `waiting` is called for each."""
         await self.performer.close(waiting, leave_s)
+        await self.notices.close()
         await self._tasks.close()
 
     @property
