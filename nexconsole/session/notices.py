@@ -48,7 +48,7 @@ class Notices:
             asyncio.get_running_loop().call_soon(lambda: self._take(journal, entry, own))
 
     def _take(self, journal: str, entry: Entry, own: bool) -> None:
-        if self._notifier is not None:
+        if self._notifier is not None and self._store.judge.counts(entry):
             self._notifier.take(journal, entry, own=own)
 
     @property
