@@ -23,7 +23,7 @@ from .helper import NotifyHelper
 from .limits import RateLimit
 from .message import Message, name_of
 from .service import TRIES_S, NotifyTarget
-from .wording import DRAFTS, Told, lost_message, message_of
+from .wording import DRAFTS, PlacedEntry, lost_message, message_of
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,8 @@ class Notifier:
         if entry.kind == EntryKind.NOTIFIED:
             self._take_notified(entry, own)
         elif entry.kind in DRAFTS and abs(self._clock() - entry.at) <= LATEST:
-            told = Told(entry=entry, journal=journal, before=self._before(journal, entry))
-            message = message_of(told, self._settings, self._find)
+            placed = PlacedEntry(entry=entry, journal=journal, before=self._before(journal, entry))
+            message = message_of(placed, self._settings, self._find)
             if message is not None:
                 self._tell(message, 0.0 if own else self._takeover_s * random.uniform(1.0, 1.5))
 

@@ -38,7 +38,7 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class PlacedEntry:
     """An entry among the others: `journal` is its journal's name, `before` all that stands before it, in order."""
 
     entry: Entry
@@ -67,28 +67,28 @@ class Told:
         return _level(self.last(EntryKind.SEVERITY))
 
 
-def message_of(told: Told, settings: Settings, find: Callable[[str], Entry | None]) -> Message | None:
+def message_of(placed: PlacedEntry, settings: Settings, find: Callable[[str], Entry | None]) -> Message | None:
     """The message that an entry makes; None for one that nobody outside is told of, and for a forged one. `find` gives
     an entry by its id."""
-    say = DRAFTS.get(told.entry.kind)
-    if say is None or told.entry.proof is Proof.FORGED:
+    say = DRAFTS.get(placed.entry.kind)
+    if say is None or placed.entry.proof is Proof.FORGED:
         return None
-    draft = say(told, find)
-    return None if draft is None else _message(draft, told, settings)
+    draft = say(placed, find)
+    return None if draft is None else _message(draft, placed, settings)
 
 
 def lost_message(intent: Entry, journal: str, settings: Settings) -> Message:
     """That a console ended before anybody knew what became of this action."""
-    told = Told(entry=intent, journal=journal)
+    placed = PlacedEntry(entry=intent, journal=journal)
     what, _ = _action(intent)
-    text = f"UNKNOWN: {told.who}'s console ended before it knew what became of {what}: somebody must look"
+    text = f"UNKNOWN: {placed.who}'s console ended before it knew what became of {what}: somebody must look"
     draft = Draft(kind="action", headline=text, what=what, urgency="failure", key=("lost", intent.id))
-    return _message(draft, told, settings)
+    return _message(draft, placed, settings)
 
 
-def _message(draft: Draft, told: Told, settings: Settings) -> Message:
-    entry, level = told.entry, draft.level or told.level
-    incident = "" if told.journal == OUTSIDE else told.journal
+def _message(draft: Draft, placed: PlacedEntry, settings: Settings) -> Message:
+    entry, level = placed.entry, draft.level or placed.level
+    incident = "" if placed.journal == OUTSIDE else placed.journal
     where = " ".join(filter(None, (harmless(settings.environment, 24).upper(), harmless(settings.name, 30))))
     fields = {
         "environment": harmless(settings.environment, 24),
@@ -98,7 +98,7 @@ def _message(draft: Draft, told: Told, settings: Settings) -> Message:
         "kind": draft.kind,
         "level": level,
         "was": draft.was,
-        "who": told.who,
+        "who": placed.who,
         "what": draft.what,
         "text": draft.text or draft.headline,
         "reason": draft.reason,
@@ -107,7 +107,7 @@ def _message(draft: Draft, told: Told, settings: Settings) -> Message:
     template = settings.notify.templates.get(draft.kind)
     written = string.Formatter().vformat(template, (), fields) if template is not None else ""
     lines = [written] if template is not None else [draft.text, draft.reason]
-    foot = ", ".join(filter(None, (incident, told.who, fields["at"])))
+    foot = ", ".join(filter(None, (incident, placed.who, fields["at"])))
     return Message(
         id=name_of(settings.environment, settings.name, *(draft.key or (draft.kind, entry.id))),
         about=entry.id,
@@ -148,13 +148,13 @@ def _sentences(value: Any) -> str:
 # --- by kind ------------------------------------------------------------------------------------------------------
 
 
-def _opened(told: Told, find: object) -> Draft:
-    level = worse(told.word("level") or "none", told.level)
-    title = told.word("title", 200)
+def _opened(placed: PlacedEntry, find: object) -> Draft:
+    level = worse(placed.word("level") or "none", placed.level)
+    title = placed.word("title", 200)
     return Draft(
         kind="opened",
         headline=f"incident opened: {title}" + (f" ({level})" if level != "none" else ""),
-        text=f"{told.who} has opened {told.journal}: {title}",
+        text=f"{placed.who} has opened {placed.journal}: {title}",
         title=title,
         level=level,
         urgency="warning" if level == "none" else URGENCY[level],
@@ -162,15 +162,15 @@ def _opened(told: Told, find: object) -> Draft:
     )
 
 
-def _severity(told: Told, find: object) -> Draft | None:
-    level, was = _level(told.entry), told.level
+def _severity(placed: PlacedEntry, find: object) -> Draft | None:
+    level, was = _level(placed.entry), placed.level
     if level == was:
         return None  # another console has said it, or it stood before the incident was opened
     other = next(
-        (each for each in reversed(told.before) if each.kind == EntryKind.SEVERITY and _level(each) != level), None
+        (each for each in reversed(placed.before) if each.kind == EntryKind.SEVERITY and _level(each) != level), None
     )
-    reason = _sentences(told.data.get("because"))
-    ends = level == "none" and told.journal == OUTSIDE
+    reason = _sentences(placed.data.get("because"))
+    ends = level == "none" and placed.journal == OUTSIDE
     return Draft(
         kind="severity",
         headline=f"{_named(level)} (was {_named(was)})" + (f": {reason}" if reason else ""),
@@ -184,15 +184,15 @@ def _severity(told: Told, find: object) -> Draft | None:
     )
 
 
-def _declared(told: Told, find: object) -> Draft:
-    level = told.word("level", 20) or "none"
+def _declared(placed: PlacedEntry, find: object) -> Draft:
+    level = placed.word("level", 20) or "none"
     return Draft(
         kind="severity",
-        headline=f"{told.who} declares {_named(level)}",
-        text=f"{told.who} declares {_named(level)}",
-        reason=told.word("reason"),
-        level=worse(level, told.level),
-        was=told.level,
+        headline=f"{placed.who} declares {_named(level)}",
+        text=f"{placed.who} declares {_named(level)}",
+        reason=placed.word("reason"),
+        level=worse(level, placed.level),
+        was=placed.level,
         urgency=URGENCY.get(level, "warning"),
         page="trigger" if rank(level) < rank("none") else "",
     )
@@ -202,39 +202,39 @@ def _named(level: str) -> str:
     return "calm" if level == "none" else level
 
 
-def _cause(told: Told, find: object) -> Draft:
-    name = told.word("cause", 120)
+def _cause(placed: PlacedEntry, find: object) -> Draft:
+    name = placed.word("cause", 120)
     last = next(
         (
             e
-            for e in reversed(told.before)
-            if e.kind == EntryKind.CAUSE and e.data.get("cause") == told.data.get("cause")
+            for e in reversed(placed.before)
+            if e.kind == EntryKind.CAUSE and e.data.get("cause") == placed.data.get("cause")
         ),
         None,
     )
-    state, text = told.word("state", 20), told.word("text", 300) or told.word("title", 200) or name
+    state, text = placed.word("state", 20), placed.word("text", 300) or placed.word("title", 200) or name
     gone = state == "withdrawn"
     return Draft(
         kind="cause",
         headline=f"no longer likely: {text}" if gone else f"likely cause: {text}",
         text=f"no longer likely: {text}" if gone else f"likely cause: {text}",
-        reason="" if gone else _sentences(told.data.get("evidence")),
+        reason="" if gone else _sentences(placed.data.get("evidence")),
         what=name,
-        key=("cause", told.journal, name, state, last.id if last is not None else ""),
+        key=("cause", placed.journal, name, state, last.id if last is not None else ""),
     )
 
 
-def _outcome(told: Told, find: Callable[[str], Entry | None]) -> Draft | None:
-    outcome = _table(told.data.get("outcome"))
+def _outcome(placed: PlacedEntry, find: Callable[[str], Entry | None]) -> Draft | None:
+    outcome = _table(placed.data.get("outcome"))
     state = str(outcome.get("state") or "unknown")
     if state not in ENDED_BADLY:
         return None  # its verdict is told
-    intent = find(str(told.data.get("intent")))
+    intent = find(str(placed.data.get("intent")))
     what, effect = _action(intent)
     word = "UNKNOWN whether it happened" if state == "unknown" else state
     return Draft(
         kind="action",
-        headline=f"{_by(intent, told)}: {what}: {word}",
+        headline=f"{_by(intent, placed)}: {what}: {word}",
         text=effect,
         reason=harmless(outcome.get("answer") or "", 300),
         what=what,
@@ -242,14 +242,14 @@ def _outcome(told: Told, find: Callable[[str], Entry | None]) -> Draft | None:
     )
 
 
-def _verdict(told: Told, find: Callable[[str], Entry | None]) -> Draft:
-    verdict = _table(told.data.get("verdict"))
+def _verdict(placed: PlacedEntry, find: Callable[[str], Entry | None]) -> Draft:
+    verdict = _table(placed.data.get("verdict"))
     state = harmless(verdict.get("state") or "unknown", 20)
-    intent = find(str(told.data.get("intent")))
+    intent = find(str(placed.data.get("intent")))
     what, effect = _action(intent)
     return Draft(
         kind="action",
-        headline=f"{_by(intent, told)}: {what}: {'effect not known' if state == 'unknown' else state}",
+        headline=f"{_by(intent, placed)}: {what}: {'effect not known' if state == 'unknown' else state}",
         text=effect,
         reason=harmless(verdict.get("because") or "", 300),
         what=what,
@@ -257,15 +257,15 @@ def _verdict(told: Told, find: Callable[[str], Entry | None]) -> Draft:
     )
 
 
-def _by(intent: Entry | None, told: Told) -> str:
-    return harmless(str(intent.writer), 100) if intent is not None else told.who
+def _by(intent: Entry | None, placed: PlacedEntry) -> str:
+    return harmless(str(intent.writer), 100) if intent is not None else placed.who
 
 
-def _proposed(told: Told, find: object) -> Draft:
-    needs, agent = told.word("needs", 20), told.word("agent", 60)
-    what, effect = _action(told.entry)
+def _proposed(placed: PlacedEntry, find: object) -> Draft:
+    needs, agent = placed.word("needs", 20), placed.word("agent", 60)
+    what, effect = _action(placed.entry)
     kind = "proposal" if agent or needs == "confirmation" else "approval" if needs == "approval" else "objection"
-    who = f"{agent} for {told.who}" if agent else told.who
+    who = f"{agent} for {placed.who}" if agent else placed.who
     ask = {
         "proposal": f"an agent proposes {what}: a person must confirm it",
         "approval": f"approval wanted for {what}",
@@ -275,19 +275,19 @@ def _proposed(told: Told, find: object) -> Draft:
         kind=kind,
         headline=ask[kind],
         text=f"{harmless(who, 160)} proposes: {effect or what}",
-        reason=told.word("reason"),
+        reason=placed.word("reason"),
         what=what,
         urgency="warning",
     )
 
 
-def _broke_glass(told: Told, find: object) -> Draft:
-    what, effect = _action(told.entry)
+def _broke_glass(placed: PlacedEntry, find: object) -> Draft:
+    what, effect = _action(placed.entry)
     return Draft(
         kind="broke_glass",
-        headline=f"GLASS BROKEN by {told.who}: {what} without the second person that it needs",
+        headline=f"GLASS BROKEN by {placed.who}: {what} without the second person that it needs",
         text=effect,
-        reason=f"reason given: {told.word('reason') or 'none'}",
+        reason=f"reason given: {placed.word('reason') or 'none'}",
         what=what,
         urgency="failure",
         loud=True,
@@ -295,37 +295,37 @@ def _broke_glass(told: Told, find: object) -> Draft:
     )
 
 
-def _role(told: Told, find: object) -> Draft | None:
-    if told.data.get("role") != "commander":
+def _role(placed: PlacedEntry, find: object) -> Draft | None:
+    if placed.data.get("role") != "commander":
         return None
-    earlier = (e for e in reversed(told.before) if e.kind == EntryKind.ROLE and e.data.get("role") == "commander")
-    opened = next((n for n, e in enumerate(reversed(told.before)) if e.kind == EntryKind.OPENED), None)
-    since = told.before[len(told.before) - opened :] if opened is not None else ()
+    earlier = (e for e in reversed(placed.before) if e.kind == EntryKind.ROLE and e.data.get("role") == "commander")
+    opened = next((n for n, e in enumerate(reversed(placed.before)) if e.kind == EntryKind.OPENED), None)
+    since = placed.before[len(placed.before) - opened :] if opened is not None else ()
     last = next(earlier, None)
     if last is None or last not in since:
         return None  # who opens an incident commands it first
-    before, person = harmless(last.data.get("person") or "nobody", 100), told.word("person", 100) or "nobody"
+    before, person = harmless(last.data.get("person") or "nobody", 100), placed.word("person", 100) or "nobody"
     text = f"commander: {person}, was {before}"
     return None if before == person else Draft(kind="handover", headline=text, text=text, what=person)
 
 
-def _closed(told: Told, find: object) -> Draft:
-    opened = next((e for e in reversed(told.before) if e.kind == EntryKind.OPENED), None)
+def _closed(placed: PlacedEntry, find: object) -> Draft:
+    opened = next((e for e in reversed(placed.before) if e.kind == EntryKind.OPENED), None)
     title = harmless(opened.data.get("title") or "", 200) if opened is not None else ""
     return Draft(
         kind="closed",
-        headline=f"incident closed: {title or told.journal}",
-        text=f"{told.who} has closed {told.journal}",
-        reason=told.word("reason"),
+        headline=f"incident closed: {title or placed.journal}",
+        text=f"{placed.who} has closed {placed.journal}",
+        reason=placed.word("reason"),
         title=title,
-        level=min((_level(e) for e in told.before if e.kind == EntryKind.SEVERITY), key=rank, default="none"),
+        level=min((_level(e) for e in placed.before if e.kind == EntryKind.SEVERITY), key=rank, default="none"),
         urgency="success",
-        key=("closed", told.journal, opened.id if opened is not None else ""),
+        key=("closed", placed.journal, opened.id if opened is not None else ""),
         page="resolve",
     )
 
 
-DRAFTS: Mapping[str, Callable[[Told, Callable[[str], Entry | None]], Draft | None]] = {
+DRAFTS: Mapping[str, Callable[[PlacedEntry, Callable[[str], Entry | None]], Draft | None]] = {
     EntryKind.OPENED: _opened,
     EntryKind.SEVERITY: _severity,
     EntryKind.DECLARED: _declared,
