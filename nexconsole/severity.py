@@ -14,7 +14,7 @@ from .signals import dependencies
 from .signals.dependencies import NEEDS
 from .signals.funnel import Funnel
 from .signals.registry import signals
-from .signals.signal import Signal
+from .signals.signal import Judgement, Signal
 from .signals.transactions import Transactions
 
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
@@ -58,6 +58,8 @@ class Severity:
 
 
 _FUNNEL = "funnel"
+# By signal: what it last asked for, by which value and settings. Those are frozen: the same ask for the same.
+_JUDGED: dict[str, tuple[Signal[Any], Any, Settings, tuple[Judgement, ...]]] = {}
 
 
 def judge(
@@ -165,8 +167,7 @@ def _reasons(
     """What the signal's rules ask for, first by all readings, then by its own."""
     stale, age_s = reading.state(now) != "fresh", reading.age(now)
     across = signal.reasons_across(readings, settings) if signal.reasons_across is not None else ()
-    own = signal.reasons(reading.value, settings) if signal.reasons is not None else ()
-    for found in (*across, *own):
+    for found in (*across, *_own(signal, reading.value, settings)):
         yield Reason(
             level=found.level,
             text=found.text,
@@ -178,6 +179,16 @@ def _reasons(
             explains=() if stale else found.explains,
             step="" if stale else found.step,
         )
+
+
+def _own(signal: Signal[Any], value: Any, settings: Settings) -> tuple[Judgement, ...]:
+    """What the signal's rules ask for by its own value: judged once, for all is judged whenever anything is read."""
+    last = _JUDGED.get(signal.name)
+    if last is not None and last[0] is signal and last[1] is value and last[2] is settings:
+        return last[3]
+    found = tuple(signal.reasons(value, settings)) if signal.reasons is not None else ()
+    _JUDGED[signal.name] = signal, value, settings, found
+    return found
 
 
 def _unknown(signal: Signal[Any], reading: Reading | None) -> bool:

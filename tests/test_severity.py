@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
+from nexconsole.signals.signal import Judgement
 from nexconsole.signals.slots import Slots
 from nexconsole.signals.transactions import LastMinute, Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Workloads
@@ -657,3 +659,31 @@ def test_a_thousand_causes_are_not_compared_with_a_thousand_reasons(monkeypatch:
     ordered = severity.causes_first([*purchases, *circuits], {})
     assert [each.about for each in ordered[:3]] == ["circuit gw0", "purchases at gw0", "circuit gw1"]
     assert len(ordered) == 2 * many and len(compared) == many
+
+
+def test_a_value_is_judged_once_by_its_own_rules_however_often_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[tuple[Value, Settings]] = []
+    [ours] = [each for each in severity.signals() if each.name == "outbox"]
+
+    def rules(value: Outbox, settings: Settings) -> Iterator[Judgement]:
+        judged.append((value, settings))
+        yield Judgement("SEV-3", f"{value.pending} wait")
+
+    signals = (replace(ours, reasons=rules),)
+    monkeypatch.setattr(severity, "signals", lambda _: signals)
+    first = Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2)
+    second, calm, strict = replace(first), Settings(), Settings()
+
+    def said(value: Outbox, settings: Settings, age_s: float = 1) -> list[tuple[str, bool]]:
+        verdict = judge({"outbox": reading("outbox", value, age_s)}, settings, NOW)
+        return [(each.text, each.stale) for each in verdict.reasons]
+
+    assert said(first, calm) == said(first, calm) == [("3 wait", False)]
+    assert said(first, calm, age_s=600) == [("3 wait", True)]  # the same judgement, of an old reading
+    assert len(judged) == 1
+    said(second, calm), said(second, strict), said(first, strict)
+    assert [(id(value), id(settings)) for value, settings in judged[1:]] == [
+        (id(second), id(calm)),
+        (id(second), id(strict)),
+        (id(first), id(strict)),
+    ]

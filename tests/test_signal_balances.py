@@ -39,6 +39,7 @@ async def test_each_balance_has_its_state_and_its_age_in_every_era(database, sou
     assert value.balances[0].age_s == pytest.approx(600, abs=5) and not value.balances[0].old
     assert (value.balances[3].age_s, value.balances[3].old) == (None, False)
     assert [one.name for one in value.of("empty", "low")] == ["owing", "empty", "low"]
+    assert value.of("empty", "low") is value.of("empty", "low")  # gone through once, however many lines ask
 
 
 @pytest.mark.parametrize(("age", "old"), [(3500, False), (3700, True)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 WIDTH = 76
+COMMANDS_KEPT = 300  # on their lines; most of them stay as they are
 _BREAK = " \\\n  "
 ADDRESSES = {"postgres": "DATABASE_URL", "redis": "REDIS_URL", "prometheus": "PROMETHEUS_URL", "api": "API_URL"}
 BLOCKING_SQL = (
@@ -56,6 +58,7 @@ def emergency_commands(scene: CommandContext) -> tuple[EmergencyCommand, ...]:
     return (*(make(scene) for make in MAKES), *own)
 
 
+@lru_cache(maxsize=COMMANDS_KEPT)
 def laid_out(command: str) -> str:
     """The command on lines of 80 columns; pasted, it is the same command."""
     return shell_commands.folded(command.strip(), WIDTH - 2, _BREAK)

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from ..actions.by_hand import CommandContext, EmergencyCommand
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 WIDTH = 76  # in its frame on a terminal of 80 columns too
+LINES_KEPT = 1_000  # texts of the newest sheets, broken into lines
 SAID = 15  # reasons of the severity, things that still stand
 WHOLE = "Everything that is watched was read at least once."
 PARTLY = "Never read since the console started: "
@@ -264,7 +266,13 @@ def _heading(title: str, line: str = "=") -> Iterator[SheetRow]:
 def _wrapped(
     text: str, kind: Literal["alarm", "text", "does"] = "text", indent: int | None = None
 ) -> Iterator[SheetRow]:
+    for line in _lines(text, indent):
+        yield SheetRow(line, kind)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _lines(text: str, indent: int | None) -> tuple[str, ...]:
+    """The text on lines of WIDTH; most of a sheet's stay as they are from one sheet to the next."""
     text = strip_controls(text).replace("\n", " ")
     margin = " " * (len(text) - len(text.lstrip()) + 2 if indent is None else indent)
-    for line in textwrap.wrap(text, WIDTH, subsequent_indent=margin, break_on_hyphens=False) or [""]:
-        yield SheetRow(line, kind)
+    return tuple(textwrap.wrap(text, WIDTH, subsequent_indent=margin, break_on_hyphens=False)) or ("",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import Value, utc_now
@@ -59,7 +60,15 @@ class Balances(Value):
 
     def of(self, *states: State) -> tuple[Balance, ...]:
         """The balances at active providers that are in one of these states."""
-        return tuple(balance for balance in self.balances if balance.active is not False and balance.state in states)
+        if states not in self._found:
+            active = (balance for balance in self.balances if balance.active is not False)
+            self._found[states] = tuple(balance for balance in active if balance.state in states)
+        return self._found[states]
+
+    @cached_property
+    def _found(self) -> dict[tuple[State, ...], tuple[Balance, ...]]:
+        """What was asked for so far: a thousand providers are not gone through for each line that is drawn."""
+        return {}
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Balances:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
@@ -75,8 +76,8 @@ class Circuits(Value):
     shared_at: datetime | None = None
     at: datetime | None = None
 
-    @property
-    def opened_in(self) -> dict[str, int]:
+    @cached_property
+    def opened_in(self) -> Mapping[str, int]:
         """The pods with breakers that are open or half-open, and for how many active providers each."""
         counts: Counter[str] = Counter()
         for provider in self.providers:

@@ -58,6 +58,10 @@ KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
 def _share(kinds: tuple[str, ...], words: str) -> Read:
     """The share of the explained failures that are of these kinds, of one provider's where that is named."""
 
+    left_out = {*VAGUE, *(kind for kind in OURS if kind not in kinds)}
+    explained = frozenset(kind for kind in FAILURES if kind not in left_out)
+    ours = not {*kinds}.isdisjoint(OURS)
+
     def read(view: View[Funnel]) -> ProbeResult:
         value = view.value
         if unknown := _unknown(value):
@@ -68,9 +72,8 @@ def _share(kinds: tuple[str, ...], words: str) -> Read:
             if one is None:
                 return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
             reasons, at = one.reasons, f" at {one.name}"
-        left_out = {*VAGUE, *(kind for kind in OURS if kind not in kinds)}
-        whole = sum(reasons.get(kind, 0) for kind in FAILURES if kind not in left_out)
-        if whole < FEW and view.argument and one is not None and not {*kinds} & {*OURS}:
+        whole = sum(failures for kind, failures in reasons.items() if kind in explained)
+        if whole < FEW and view.argument and one is not None and not ours:
             # Behind an open breaker nobody says why any more: the failures before it said so.
             reasons, whole, when = one.newest, sum(one.newest.values()), ", the newest that say why"
         if whole < FEW:

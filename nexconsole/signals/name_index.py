@@ -29,6 +29,7 @@ class NameIndex:
     def __init__(self) -> None:
         self._lists: dict[tuple[int, tuple[str, ...]], tuple[Sequence[Any], dict[str, list[int]]]] = {}
         self._meant: dict[str, Meant] = {}
+        self._firsts: dict[tuple[int, tuple[str, ...], Meant], Any] = {}
 
     def meant(self, argument: str, providers: Sequence[ProviderCircuit]) -> Meant:
         """What a provider is called that somebody calls so; only that, where no provider is known by it.
@@ -52,6 +53,13 @@ class NameIndex:
         """The first of the items of which one of these fields is among the names."""
         if not meant.names:
             return None
+        key = id(items), fields, meant
+        if key not in self._firsts:
+            self._firsts[key] = self._first(items, fields, meant)
+        found: T | None = self._firsts[key]
+        return found
+
+    def _first(self, items: Sequence[T], fields: tuple[str, ...], meant: Meant) -> T | None:
         by_name = self._at(items, fields)
         places = sorted({at for name in meant.names for at in by_name.get(name.casefold(), ())})
         return next((items[at] for at in places if meant.among(getattr(items[at], field) for field in fields)), None)
