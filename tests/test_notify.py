@@ -112,6 +112,21 @@ async def test_what_a_console_that_died_has_written_another_one_tells(tmp_path: 
     assert "reason given: nobody else" in server.text
 
 
+async def test_consoles_of_two_hosts_tell_each_message_once(tmp_path: Path, redis_server: Any) -> None:
+    async with notified_server() as server, AsyncExitStack() as stack:
+        room = []
+        for name in ("maria", "ivan"):
+            one = consoles(tmp_path / name, [server.url()], name, warroom={"redis_url": redis_server.url})
+            room += await stack.enter_async_context(one)
+        maria, ivan = room
+        await until(lambda: all(not each.peers.reach for each in room))
+        await maria.record(EntryKind.BROKE_GLASS, {"plan": PLAN, "reason": "nobody else"})
+        await until(lambda: any(entry.kind == EntryKind.BROKE_GLASS for entry in ivan.entries))
+        await until(lambda: any(entry.kind == EntryKind.NOTIFIED for entry in ivan.entries), PATIENCE_S)
+        await asyncio.gather(*(each.notices._notifier.close(PATIENCE_S) for each in room))
+    assert len(server.got) == 1, server.titles
+
+
 async def test_a_service_that_is_down_is_said_and_recorded_and_told_later(tmp_path: Path) -> None:
     async with notified_server() as server:
         async with consoles(tmp_path, [server.url()], "maria") as (maria,):

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import JournalError
@@ -30,14 +29,15 @@ log = logging.getLogger(__name__)
 TAKEOVER_S = 6.0  # after which another console looks whether a message was sent
 AGAIN_S = 3.0  # how often it looks while the message is being sent elsewhere
 PATIENCE_S = 120.0  # and for how long
-LATEST = timedelta(minutes=5)  # what is older is no news
+LATEST_S = 300.0  # what is older is no news
 RECORDED_PER_MINUTE = 30  # entries on what was sent
 SOON = (EntryKind.INTENT, EntryKind.PROPOSED, EntryKind.OPENED)  # after which there is something to tell
 Record = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 
 
 class Notifier:
-    """`record` writes an entry, `find` gives one by its id, `before` the entries that stand before one, in order.
+    """`age_s`: for how long an entry is known here, whatever its writer's clock says. `record` writes an entry, `find`
+    gives one by its id, `before` the entries that stand before one, in order.
     `changed` is called when `trouble` is another. `tries_s`: the pauses between tries.
     """
 
@@ -45,7 +45,7 @@ class Notifier:
         self,
         settings: Settings,
         *,
-        clock: Callable[[], datetime],
+        age_s: Callable[[Entry], float],
         record: Record,
         find: Callable[[str], Entry | None],
         before: Callable[[str, Entry], Sequence[Entry]],
@@ -53,7 +53,7 @@ class Notifier:
         takeover_s: float = TAKEOVER_S,
         tries_s: Sequence[float] = TRIES_S,
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings, self._age_s = settings, age_s
         self._record, self._find, self._before, self._changed = record, find, before, changed
         self._takeover_s = takeover_s
         self._helper = NotifyHelper()
@@ -93,7 +93,7 @@ class Notifier:
             self._begin(self._helper.warm())
         if entry.kind == EntryKind.NOTIFIED:
             self._take_notified(entry, own)
-        elif entry.kind in DRAFTS and abs(self._clock() - entry.at) <= LATEST:
+        elif entry.kind in DRAFTS and self._age_s(entry) <= LATEST_S:
             placed = PlacedEntry(entry=entry, journal=journal, before=self._before(journal, entry))
             message = message_of(placed, self._settings, self._find)
             if message is not None:
@@ -101,7 +101,7 @@ class Notifier:
 
     def take_lost(self, journal: str, intent: Entry) -> None:
         """Nobody knows what became of this action: its console has ended."""
-        if intent.id not in self._lost and abs(self._clock() - intent.at) <= LATEST:
+        if intent.id not in self._lost and self._age_s(intent) <= LATEST_S:
             self._tell(lost_message(intent, journal, self._settings), random.uniform(0.0, self._takeover_s))
         self._lost.add(intent.id)
 
@@ -109,7 +109,7 @@ class Notifier:
         state, to = str(entry.data.get("state")), clean(entry.data.get("to") or "", 40)
         if state in ("sent", "unknown"):
             self._told.add((str(entry.data.get("message")), to))
-        if own or self._clock() - entry.at > LATEST:
+        if own or self._age_s(entry) > LATEST_S:
             return
         if state == "sent":
             self._failed.pop(to, None)

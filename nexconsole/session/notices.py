@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..journal import Entry
@@ -27,7 +26,6 @@ class Notices:
         self,
         settings: Settings,
         incident_store: IncidentStore,
-        clock: Callable[[], datetime],
         changed: Callable[[], None],
         capabilities: Capabilities,
     ) -> None:
@@ -38,7 +36,7 @@ class Notices:
         self._notifier: Notifier | None = None
         notify = settings.notify
         if Capability.NOTE in capabilities and notify.named and notify.tells_in(settings.environment):
-            self._notifier = _notifier(settings, incident_store, clock, changed)
+            self._notifier = _notifier(settings, incident_store, changed)
             incident_store.listeners.append(self._heard)
 
     def _heard(self, journal: str, entry: Entry) -> None:
@@ -77,9 +75,10 @@ class Notices:
 def _notifier(
     settings: Settings,
     store: IncidentStore,
-    clock: Callable[[], datetime],
     changed: Callable[[], None],
 ) -> Notifier:
     from ..notify.notifier import Notifier
 
-    return Notifier(settings, clock=clock, record=store.record, find=store.find, before=store.before, changed=changed)
+    return Notifier(
+        settings, age_s=store.age_s, record=store.record, find=store.find, before=store.before, changed=changed
+    )

@@ -76,7 +76,7 @@ class Session:
         self.incident_store.follow(self._recorded, heard)
         self.watching = AutoRecord(self.incident_store, self.settings, clock, self._spawn)
         self.cause_record = CauseRecord(self.incident_store, clock, self._spawn)
-        self.notices = Notices(self.settings, self.incident_store, clock, self._changed, self.capabilities)
+        self.notices = Notices(self.settings, self.incident_store, self._changed, self.capabilities)
         self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed, self.capabilities)
         self.performer = Performer(
             settings=self.settings,
