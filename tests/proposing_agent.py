@@ -31,5 +31,19 @@ async def agent_session(folder: Path, sources: Sources, **tables: Mapping[str, A
         await session.close()
 
 
+@asynccontextmanager
+async def person_session(
+    folder: Path, sources: Sources, follows: bool = True, **tables: Mapping[str, Any]
+) -> AsyncIterator[Session]:
+    """A person's console without a screen. `follows`: it is there for others to see, and reads what they write."""
+    session = Session(settings(folder, **tables), sources, monitor=seeing(fresh(sample.incident())))
+    if follows:
+        session.start()
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
 async def proposed(session: Session, agent: str = "claude", reason: str = REASON) -> ProposedAction:
     return await propose(session, agent, "provider.disable", {"provider": "smsbower"}, reason)
