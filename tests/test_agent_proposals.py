@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,18 @@ from controller import controller, entries, kinds, quiet, settings, strip_of, te
 from proposing_agent import REASON, agent_session, person_session, proposed
 
 from nexconsole.errors import ActionError, JournalError
+from nexconsole.incident.permissions import WriterIdentity
 from nexconsole.incident.proposals import UNNAMED, Proposal, agent_name, proposals_in
-from nexconsole.journal import EntryKind
+from nexconsole.journal import EntryKind, open_journal
 from nexconsole.journal.sentences import sentence
 from nexconsole.report.content import sections
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.prompt import Prompt
+from nexconsole.screens.proposal_bar import lines
 from nexconsole.session.capabilities import Capability
 from nexconsole.session.confirming import heading, seen_by_agent
 from nexconsole.session.session import Session
+from nexconsole.widgets.spans import as_text
 
 ROOM: dict[str, Any] = {"objection_s": 0.0}
 
@@ -254,3 +259,41 @@ async def test_only_a_persons_intent_for_the_same_action_ends_a_proposal(
         await person.record(EntryKind.APPROVED, {"proposal": made.id})
         [proposal] = [one for one in proposals_in(person.entries) if one.id == made.id]
         assert proposal.ended == ""
+
+
+HOSTILE = (
+    {"plan": {"action": "provider.disable", "arguments": {}}},
+    {"plan": {"action": "provider.disable", "arguments": {"provider": "x", "evil": "y"}}},
+    {"plan": {"action": "rm -rf", "arguments": {"provider": ["x"]}}},
+    {"plan": [1, 2], "reason": {"a": 1}, "lasts_s": "soon"},
+    {"plan": {"action": None, "arguments": "x", "targets": "x", "guards": [1]}, "agent": ["x"], "fingerprint": 3},
+)
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+async def test_a_malformed_proposal_is_shown_and_can_not_be_confirmed(tmp_path: Path, data: dict[str, Any]) -> None:
+    async with controller(settings(tmp_path)) as (app, pilot):
+        await app.controller.session.open_incident("t", "")
+        name = app.controller.session.incident_store.current
+        lasting = {"needs": "confirmation", "lasts_s": 60, "until": "9999-01-01T00:00:00Z"}
+        other = open_journal(settings(tmp_path), "piet", name)
+        await asyncio.to_thread(other.append, EntryKind.PROPOSED, {**lasting, **data})
+        if data.get("lasts_s") == "soon":
+            await until(lambda: app.controller.session.incident.proposals)
+            return
+        await until(lambda: "proposes" in strip_of(app))
+        await until_done_by(lambda: pilot.press("A"), lambda: "it can't be confirmed" in text_of(app))
+        assert not isinstance(app.screen, ConfirmScreen)
+
+
+def test_of_many_agents_proposals_three_have_lines() -> None:
+    at = datetime(2026, 11, 29, 14, 7, tzinfo=UTC)
+    person = WriterIdentity(account="anna", host="h", label="anna")
+    many = [
+        (Proposal(id=f"{n}", name="x", effect="y", by="b", at=at, until=at, needs="confirmation", person=person,
+                  agent="claude", because="z"), 60.0)
+        for n in range(10)
+    ]  # fmt: skip
+    drawn = lines(many, "oaA", 120)
+    assert len(drawn) == 5 and "and 7 more of agents" in as_text(drawn)
+    assert as_text(drawn[:1]).count("opens it") == 1 and "because: z" in as_text(drawn[1:2])

@@ -21,7 +21,9 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from controller import entries, fresh, kinds, seeing, settings, until
+from proposing_agent import REASON, agent_session, proposed
 
+from nexconsole.incident.permissions import WriterIdentity
 from nexconsole.incident.proposals import Proposal
 from nexconsole.line_mode.changes import GONE, STILL, Changes, Snapshot, level_of
 from nexconsole.line_mode.console import LineConsole
@@ -340,7 +342,8 @@ async def test_stop_stops_whatever_is_asked_and_a_number_takes_no_line_that_nobo
 
 
 def proposal(id: str, name: str) -> Proposal:
-    return Proposal(id=id, name=name, effect="", by="piet", at=AT, until=AT, needs="approval")
+    person = WriterIdentity(account="piet", host="bastion", label="piet")
+    return Proposal(id=id, name=name, effect="", by="piet", at=AT, until=AT, needs="approval", person=person)
 
 
 async def test_approved_is_what_had_been_said_when_the_word_was_typed(
@@ -366,6 +369,31 @@ async def test_approved_is_what_had_been_said_when_the_word_was_typed(
         assert approved == ["one"]
         typed.type("2")
         await until(lambda: approved == ["one", "two"])
+
+
+async def test_what_an_agent_proposes_is_opened_by_a_word_and_confirmed_by_its_text(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    for name in ("smsbower", "5sim", "tiger-sms"):
+        await add_provider(database, name)
+    tables = {"postgres": {"url": database.url}, "warroom": {"objection_s": 0.0}}
+    sources = sources_on(database.url)
+    async with (
+        lines(tmp_path, sources, **tables) as (console, printed, typed),
+        agent_session(tmp_path, sources, **tables) as agent,
+    ):
+        await console._session.open_incident("t", "")
+        await until(lambda: agent.incident_store.current)
+        await proposed(agent)
+        said = "agent claude for anna proposes provider.disable smsbower"
+        await until(lambda: any(said in line and f"because: {REASON}" in line for line in printed))
+        typed.type("open")
+        question = await until(lambda: [line for line in printed if ": to do it, type '" in line])
+        assert any(line.startswith(f"proposed by agent claude for anna, because: {REASON}") for line in printed)
+        typed.type(re.findall(r"type '(.*)'", question[0])[0])
+        await until(lambda: "verdict" in kinds(tmp_path))
+        [intent] = [entry for entry in entries(tmp_path) if entry.kind == "intent"]
+        assert intent.data["proposed_by"] == "agent claude for anna"
 
 
 async def test_a_key_of_another_encoding_is_no_end_and_the_rest_of_a_long_line_is_no_line() -> None:

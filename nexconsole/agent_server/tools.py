@@ -14,8 +14,9 @@ from ..actions.plan import Plan, Target
 from ..actions.registry import ACTIONS, COMMANDS
 from ..causes.published import published
 from ..errors import ActionError, NexConsoleError
-from ..incident.incident import Incident
+from ..incident.incident import Incident, fold
 from ..incident.proposals import Proposal, proposals_in
+from ..journal import Entry
 from ..model import Reading
 from ..runbook.library import library
 from ..runbook.model import Branch, Scenario, Step
@@ -42,6 +43,7 @@ class AgentTools:
         self._session = session
         self._out = Outside(session.settings)
         self._proposing = asyncio.Lock()
+        self._outside: tuple[tuple[Entry, ...], Incident] = ((), Incident(others={}))
 
     # --- how it stands ----------------------------------------------------------------------------------------
 
@@ -147,15 +149,11 @@ class AgentTools:
 
     def timeline(self, last: int = TIMELINE) -> Told:
         """The newest entries of the incident, or of what was done outside of any; its actions with their verdicts."""
-        incident = self._session.incident
-        most = max(1, min(last, MOST_TIMELINE))
-        if incident is None:
-            return bounded({"incident": None, "proposals": [self._proposal(one) for one in self._proposals()]})
-        entries = incident.timeline[-most:]
-        out = self._out
+        incident, out = self._record(), self._out
+        entries = incident.timeline[-max(1, min(last, MOST_TIMELINE)) :]
         return bounded(
             {
-                "incident": self._incident(incident),
+                "incident": self._incident(self._session.incident),
                 "left_out": len(incident.timeline) - len(entries),
                 "entries": [
                     {"at": one.at.isoformat(), "kind": out.masked(one.kind, 40), "by": out.text(one.by),
@@ -178,6 +176,15 @@ class AgentTools:
             }
         )  # fmt: skip
 
+    def _record(self) -> Incident:
+        """The incident; outside of any, what was done there, in the same form."""
+        store = self._session.incident_store
+        if (incident := store.incident) is not None:
+            return incident
+        if self._outside[0] is not store.on_record:
+            self._outside = (store.on_record, fold(store.on_record, judge=store.judge))
+        return self._outside[1]
+
     def proposals(self) -> Told:
         """The agents' proposals and what became of each, the newest first."""
         return bounded({"proposals": [self._proposal(one) for one in self._proposals()]})
@@ -199,9 +206,7 @@ class AgentTools:
 
     def _proposal(self, proposal: Proposal) -> Told:
         out = self._out
-        actions = self._session.incident.actions if self._session.incident is not None else ()
-        intents = {entry.data.get("confirms"): entry.id for entry in self._session.entries if entry.kind == "intent"}
-        done = next((one for one in actions if one.intent == intents.get(proposal.id)), None)
+        done = next((one for one in self._record().actions if one.confirms == proposal.id), None)
         return {
             "id": proposal.id,
             "action": out.text(proposal.name),

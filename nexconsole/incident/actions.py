@@ -27,7 +27,7 @@ class ActionRecord:
     `provider_ids` are the ids of the providers among its targets. `subject` is the first target's name, however the
     operator spelt it. `silences` are the ids of silences that it created, `lasts_s` their duration; `replicas` what a
     deployment was scaled from and to. `proposed_by`: the agent that proposed it, and for whom ("" for none), which `by`
-    has confirmed; `proposed_because`: the agent's reason.
+    has confirmed; `proposed_because`: the agent's reason, `confirms` its proposal's id.
     """
 
     intent: str
@@ -61,6 +61,7 @@ class ActionRecord:
     looked_at: bool = False
     proposed_by: str = ""
     proposed_because: str = ""
+    confirms: str = ""
 
     @property
     def name(self) -> str:
@@ -120,6 +121,7 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]], proposed
     return ActionRecord(
         proposed_by=proposed_by,
         proposed_because=proposed_because,
+        confirms=_text(intent.data.get("confirms"), 40),
         intent=intent.id,
         at=intent.at.astimezone(UTC),
         by=str(intent.writer),

@@ -20,7 +20,7 @@ from ..journal import Entry, EntryKind
 from ..screens.entry_text import words as entry_words
 from ..session import in_force
 from ..session.capabilities import Capability
-from ..session.confirming import heading
+from ..session.confirming import heading, why_unfit
 from ..session.known_causes import know_causes
 from ..session.offers import ActionOffer, action_offers
 from ..session.operation import Operation, StepRef
@@ -331,10 +331,10 @@ class LineConsole:
 
     async def confirm_proposal(self, proposal: Proposal) -> None:
         """Show what an agent proposes as it is now, and ask."""
-        if proposal.action in ACTIONS:
-            await self.act(proposal.action, proposal.arguments, confirms=proposal)
+        if unfit := why_unfit(proposal):
+            self.write(f"it can't be confirmed: {unfit}: object to it, with the reason")
         else:
-            self.write(f"there is no action {clean(proposal.action, 60)} here: object to it, with the reason")
+            await self.act(proposal.action, proposal.arguments, confirms=proposal)
 
     async def act(
         self,

@@ -12,7 +12,9 @@ from ..text.kinds import tag
 from ..text.masking import mask, mask_command
 
 Told = TypeVar("Told")
-KEPT = frozenset({"intent", "id"})  # where an entry's id may stand, by which a report's parts find each other
+KEPT = frozenset(
+    {"intent", "id", "confirms"}
+)  # where an entry's id may stand, by which a report's parts find each other
 ENTRY = re.compile(r"[0-9a-f]{32}")
 COMMANDS = frozenset({"command", "undo"})
 

@@ -14,7 +14,7 @@ from ..actions.registry import ACTIONS
 from ..errors import NexConsoleError, SettingsError
 from ..incident.proposals import Proposal
 from ..session.capabilities import Capability
-from ..session.confirming import heading, seen_by_agent
+from ..session.confirming import heading, seen_by_agent, why_unfit
 from ..session.operation import Operation, StepRef
 from ..session.performer import LEAVE_S
 from ..session.session import Session
@@ -61,8 +61,8 @@ class ActionController:
 
     def confirm(self, proposal: Proposal) -> None:
         """Take what an agent proposes down the same path: prepared anew, with what differs from the agent's plan."""
-        if proposal.action not in ACTIONS:
-            self._dialogs.say(f"there is no action {plain(proposal.action, 60)} here: object to it, with the reason")
+        if unfit := why_unfit(proposal):
+            self._dialogs.say(f"it can't be confirmed: {unfit}: object to it, with the reason")
         elif (why_not := self._session.unavailable(proposal.action)) is not None:
             self._dialogs.say(f"it can't be confirmed here: {plain(why_not)}")
         else:

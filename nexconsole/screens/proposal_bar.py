@@ -22,6 +22,7 @@ KEYS_OF = {
     "A": ("proposal.open", "opens it"),
 }
 NEEDS = {"o": Capability.NOTE, "a": Capability.APPROVE, "A": Capability.ACT}  # what each of the keys takes
+MOST_OF_AGENTS = 3  # whose proposals have lines
 OBJECTS = KEYS_OF["o"][0]
 REFUSES = "refuses"  # what the key that objects does to an agent's proposal
 
@@ -41,10 +42,15 @@ def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width:
     keyed = {key: spoken_of([proposal for proposal, _ in waiting], key) for key in keys}
     opened = spoken_of([proposal for proposal, _ in waiting], "A")
     drawn: list[Line] = []
+    agents = [proposal for proposal, _ in waiting if proposal.agent]
     for proposal, left in waiting:
+        if proposal in agents[MOST_OF_AGENTS:]:
+            continue
         drawn.append(_line(proposal, [key for key, of in keyed.items() if of is proposal], left, width))
         if proposal is opened:
             drawn.append(fit(((f"   because: {plain(proposal.because)}", "muted"),), width))
+    if more := len(agents) - MOST_OF_AGENTS:
+        drawn += [((f"   and {more} more of agents", "muted"),)] * (more > 0)
     return tuple(drawn)
 
 

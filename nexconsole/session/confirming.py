@@ -9,6 +9,7 @@ from typing import Any
 
 from ..actions.perform import AS_IT_IS, difference
 from ..actions.plan import Guard, Plan, Target
+from ..actions.registry import ACTIONS
 from ..incident.proposals import Proposal, proposals_in
 from ..text.sanitize import clean
 from .incident_store import IncidentStore
@@ -24,6 +25,19 @@ def heading(proposal: Proposal, plan: Plan) -> str:
         return said
     changed = difference(before, plan).removesuffix(AS_IT_IS)
     return f"{said}. {UNLIKE}{changed[changed.find(' (') :]}" if " (" in changed else f"{said}. {UNLIKE}"
+
+
+def why_unfit(proposal: Proposal) -> str:
+    """Why this can't be an action here, whoever wrote it; "" where it can."""
+    action = ACTIONS.get(proposal.action)
+    if action is None:
+        return f"there is no action {clean(proposal.action, 60) or 'without a name'} here"
+    known = {argument.name: argument.required for argument in action.arguments}
+    unknown = [clean(name, 40) for name in proposal.arguments if name not in known]
+    missing = [name for name, required in known.items() if required and not proposal.arguments.get(name)]
+    if unknown or missing:
+        return f"{action.name} " + (f"has no argument {unknown[0]}" if unknown else f"needs {', '.join(missing)}")
+    return ""
 
 
 def seen_by_agent(proposal: Proposal, plan: Plan) -> Plan | None:
