@@ -43,6 +43,13 @@ def changed(**values: Value) -> Readings:
     return sample.calm() | {name: reading(name, value) for name, value in values.items()}
 
 
+def restarted_since() -> Workloads:
+    """The calm pods, which were all started a minute ago."""
+    calm = of("workloads")
+    assert isinstance(calm, Workloads)
+    return replace(calm, pods=tuple(replace(pod, age_s=60.0) for pod in calm.pods))
+
+
 def of(name: str) -> Value:
     value = sample.calm()[name].value
     assert value is not None
@@ -219,7 +226,11 @@ NAMED: dict[str, Readings] = {
         funnel=replace(of("funnel"), refused={"no route": 200}, users_refused=150),
     ),
     "bad-config": change(
-        ChangeKind.SECRET, transactions=failing(0.6), funnel=funnel({"bad key": 60}), circuits=of("circuits")
+        ChangeKind.SECRET,
+        transactions=failing(0.6),
+        funnel=funnel({"bad key": 60}),
+        circuits=of("circuits"),
+        workloads=restarted_since(),
     ),
     "too-few-pods": change(
         ChangeKind.REPLICAS,

@@ -13,6 +13,7 @@ from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
+from nexconsole.signals.customers import ProviderCountry
 from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
@@ -214,7 +215,11 @@ VALUES: dict[str, Value] = {
         Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
     "changes": sample.changes(sample.EDITED, sample.RELEASED),
-    "customers": sample.customers(failing=58, out_of_line=sample.incident()["customers"].value.out_of_line),
+    "customers": sample.customers(
+        failing=58,
+        out_of_line=sample.incident()["customers"].value.out_of_line,
+        countries=(ProviderCountry(provider="smsbower", country="India", failed_there=9, failed=20, share=0.3),),
+    ),
     "onset": sample.incident()["onset"].value,
     "runway": sample.runway(*_dated("connections", "redis memory", "outbox", "window", "balance at smsbower")),
 }

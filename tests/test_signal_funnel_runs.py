@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
-from sample_readings import NOW, reading
+import sample_readings as sample
+from sample_readings import NOW, ago, reading
 
 from nexconsole.model import Value
 from nexconsole.settings import Settings
+from nexconsole.signals.change import Change, ChangeKind, ChangeLog
+from nexconsole.signals.change_log import log_of
+from nexconsole.signals.changes import SIGNAL as CHANGES_SIGNAL
+from nexconsole.signals.changes_servers import RedisState, RedisTrail
+from nexconsole.signals.customers import Customers
+from nexconsole.signals.customers_signal import SIGNAL as CUSTOMERS_SIGNAL
 from nexconsole.signals.failing_runs import PROBES
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import FailingRun, Outcomes, now_and_before
+from nexconsole.signals.out_of_line import Part, countries
 from nexconsole.signals.probe import ProbeAnswer, answer
 from nexconsole.signals.transactions import ProviderTraffic, Transactions
 from nexconsole.signals.transactions_signal import SIGNAL
+from nexconsole.signals.workloads import Workloads
 
 T = 100_000.0  # epoch seconds
 BY_NAME = {probe.name: probe for probe in PROBES}
@@ -97,3 +107,53 @@ def test_a_few_failures_that_may_be_chance_are_no_sev_1_by_their_rate():
     )
     few = Transactions(failure_rate=3 / 29, attempts=29, failures=3, window_s=300, providers=providers)
     assert SIGNAL.reasons is not None and list(SIGNAL.reasons(few, Settings())) == []
+
+
+def test_a_countrys_failures_are_told_from_an_empty_stock_by_all_countries_of_the_provider():
+    rows = [
+        Part(provider="smsbower", country="India", service="wa", decided=9, failed=8),
+        Part(provider="smsbower", country="Brazil", service="wa", decided=18, failed=0),
+        Part(provider="5sim", country="India", service="wa", decided=8, failed=4),
+        Part(provider="5sim", country="Brazil", service="tg", decided=8, failed=4),
+        Part(provider="tiger-sms", country="India", service="tg", decided=2, failed=2),
+        Part(provider="tiger-sms", country="Brazil", service="tg", decided=2, failed=0),
+        Part(provider="onlinesim", country="India", service="tg", decided=6, failed=6),
+    ]
+    value = Customers(failing=9, countries=countries(rows))
+    [probe] = [each for each in CUSTOMERS_SIGNAL.probes if each.name == "provider.one-country"]
+
+    def told(provider: str) -> object:
+        return answer(probe, {"customers": reading("customers", value)}, Settings(), NOW, provider).value
+
+    assert [told(name) for name in ("smsbower", "5sim", "tiger-sms", "onlinesim", "grizzlysms")] == [
+        *("yes", "no", "few", "no", None)
+    ]
+
+
+def test_only_pods_that_were_started_since_have_read_a_changed_setting():
+    changed = Change(at=ago(300), kind=ChangeKind.SECRET, subject="secret x", target="x", text="Secret x was changed")
+    [probe] = [each for each in CHANGES_SIGNAL.probes if each.name == "changes.read"]
+    calm = sample.calm()["workloads"].value
+    assert isinstance(calm, Workloads)
+
+    def told(*ages_s: float, since: tuple[Change, ...] = (changed,)) -> object:
+        pods = tuple(replace(calm.pods[0], name=f"p{n}", age_s=age) for n, age in enumerate(ages_s))
+        readings = {
+            "changes": reading("changes", ChangeLog(changes=since)),
+            "workloads": reading("workloads", replace(calm, pods=pods)),
+        }
+        return answer(probe, readings, Settings(), NOW).value
+
+    assert told(60, 90) == "all" and told(60, 9000) == "some" and told(9000, 9000) == "none"
+    assert told() is None and told(60, since=()) == "none"
+
+
+def test_a_redis_emptied_before_the_first_look_is_known_by_its_counter_and_its_few_keys():
+    def lost(flushes: int, keys: int) -> object:
+        trail = RedisTrail()
+        trail.can_read((ChangeKind.REDIS,), ago(3600))
+        trail.compare(RedisState(run_id="r", uptime_s=900.0, flushes=flushes, keys=keys), ago(0), NOW)
+        [probe] = [each for each in CHANGES_SIGNAL.probes if each.name == "redis.lost"]
+        return answer(probe, {"changes": reading("changes", log_of([trail]))}, Settings(), NOW).value
+
+    assert lost(1, 0) is True and lost(0, 0) is False and lost(1, 900) is False

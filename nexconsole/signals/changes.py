@@ -16,15 +16,17 @@ from ..catalogue import Argument
 from ..errors import NotConfigured, SourceError
 from ..model import Value, utc_now
 from ..text.sanitize import clean
-from ..text.units import clock, duration
+from ..text.units import clock, count, duration, several
 from . import changes_alerts, changes_cluster, changes_rows, changes_servers
 from .change import CHANGES, Change, ChangeKind, ChangeLog
 from .change_log import Trail, against, before_onset, log_of, newest, uncertain_s
 from .failure_kinds import FEW_ON_POD, split
 from .funnel import Funnel
 from .onset import ONSET, Onset
+from .pods import started_at
 from .probe import PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import LISTED, Signal, SubjectState
+from .workloads import Workloads
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -244,6 +246,26 @@ def _taken_up(view: View[ChangeLog]) -> ProbeResult:
     return ProbeResult(text=text, value=True)
 
 
+def _read(view: View[ChangeLog]) -> ProbeResult:
+    """Which of the pods were started since a setting was changed: only those have read it."""
+    settings = (ChangeKind.CONFIG, ChangeKind.SECRET)
+    changed = [
+        each
+        for each in view.value.changes
+        if each.kind in settings and (view.now - each.at).total_seconds() <= LONG_ENOUGH_S
+    ]
+    if not changed:
+        return ProbeResult(text="no setting was changed in the last hour", value="none")
+    workloads = view.other("workloads", Workloads)
+    if workloads is None or not workloads.pods:
+        return ProbeResult(text="not known: no pod was seen", value=None)
+    first = changed[-1].at
+    started = [pod.name for pod in workloads.pods if (at := started_at(pod, view.now)) is not None and at >= first]
+    words = "all" if len(started) == len(workloads.pods) else "some" if started else "none"
+    text = f"{in_words(changed[-1])}; {several(len(started), 'pod')} of {count(len(workloads.pods))} started since"
+    return ProbeResult(text=text, value=words)
+
+
 def _last(view: View[ChangeLog]) -> ProbeResult:
     kind = _kind(view)
     if kind is None:
@@ -286,6 +308,13 @@ PROBES = (
     ),
     _probe("redis.lost", "whether Redis was emptied lately", _lost),
     _probe("changes.taken-up", "whether only pods that started since a change of a setting fail", _taken_up),
+    _probe(
+        "changes.read",
+        "which pods were started since a setting was changed, and so have read it",
+        _read,
+        "word",
+        words=("all", "some", "none"),
+    ),
     _probe(
         "changes.pod",
         "whether this pod was restarted before the onset",

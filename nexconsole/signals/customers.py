@@ -20,6 +20,20 @@ class OutOfLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProviderCountry:
+    """A provider's purchases that failed: so many of the country where most of them did, and how many in all.
+
+    `share` of its purchases are of that country, 0..1.
+    """
+
+    provider: str
+    country: str
+    failed_there: int
+    failed: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Customers(Value):
     """Distinct customers of the last five minutes; None where it is not known.
 
@@ -27,7 +41,8 @@ class Customers(Value):
     purchase is in flight for longer than usual. `failing_per_min` purchases and `money_per_min` (US dollars) that fail;
     `holds` wallets' holds that are open for purchases that ended or are overdue, `held` their sum.
 
-    `window_s` is the window, `refused_s` how much of it the logs hold. `decided` are its decided purchases.
+    `countries`: of each provider that fails the country where it fails most. `window_s` is the window, `refused_s` how
+    much of it the logs hold. `decided` are its decided purchases.
     """
 
     failing: int | None = None
@@ -38,6 +53,7 @@ class Customers(Value):
     holds: int | None = None
     held: float | None = None
     out_of_line: tuple[OutOfLine, ...] = ()
+    countries: tuple[ProviderCountry, ...] = ()
     window_s: int = 300
     refused_s: float | None = None
     decided: int | None = None

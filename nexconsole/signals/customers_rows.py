@@ -14,8 +14,9 @@ from ..model import Value, utc_now
 from ..text.sanitize import clean_name
 from ..text.units import period
 from .customers import Customers
-from .out_of_line import Part, out_of_line
+from .out_of_line import Part, countries, out_of_line
 from .pod_logs import follow
+from .provider_names import ProviderNames, provider_names
 from .traffic import FAILED, UNDECIDED, UNDECIDED_STATES, every_state, state_in
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def _rows(sources: Sources, settings: Settings) -> tuple[dict[str, Any], l
     states, undecided = await every_state(sources), state_in(columns["state"], UNDECIDED_STATES)
     country = " , ".join(name for name in ("country_name", "country_code") if name in columns)
     names = {"country": f"coalesce({country}, '')" if country else "''", "states": states, "undecided": undecided}
-    tables = await postgres.columns()
+    tables, providers = await postgres.columns(), await provider_names(sources)
     window = float(rules.window_s)
     async with postgres.read("the customers' query") as tx:
         whole = await tx.row(WHOLE_SQL.format(**names), window)
@@ -106,7 +107,7 @@ async def _rows(sources: Sources, settings: Settings) -> tuple[dict[str, Any], l
     notes = [] if country else ["countries are not known: activations have no column for them"]
     if isinstance(holds, str):
         notes.append(holds)
-    minutes = window / 60
+    minutes, rows = window / 60, [_part(row, providers) for row in parts]
     return {
         "failing": whole["failing"],
         "waiting": waiting["waiting"],
@@ -114,13 +115,14 @@ async def _rows(sources: Sources, settings: Settings) -> tuple[dict[str, Any], l
         "money_per_min": float(whole["money"]) / minutes,
         "decided": whole["decided"],
         "capped": whole["looked"] > MOST_ROWS,
-        "out_of_line": out_of_line(map(_part, parts)),
+        "out_of_line": out_of_line(rows),
+        "countries": countries(rows) if country else (),
     } | ({} if isinstance(holds, str) else holds), notes
 
 
-def _part(row: Mapping[str, Any]) -> Part:
-    names = {key: clean_name(str(row[key] or "")) for key in ("provider", "country", "service")}
-    return Part(**names, decided=row["decided"], failed=row["failed"])
+def _part(row: Mapping[str, Any], providers: ProviderNames) -> Part:
+    names = {key: clean_name(str(row[key] or "")) for key in ("country", "service")}
+    return Part(**names, provider=providers.key(row["provider"]), decided=row["decided"], failed=row["failed"])
 
 
 async def _holds(

@@ -10,12 +10,14 @@ from ..text.units import count, money, percent, period, several
 from .customers import Customers, OutOfLine
 from .customers_rows import read
 from .log_reach import within
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View
+from .probe import PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import ExportedMetric, LabelledSample, MetricSpec, Numbers, Signal, gauge, rounded
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+ALL_OF_ONE = 0.9  # of the failures of one country: the others are those of every day
+BY_CHANCE = 0.05
 TOLD = 3  # countries and services in one line
 PLACE = Argument(name="country", kind="country", help="a country or a service, as NexNum calls it")
 
@@ -132,6 +134,23 @@ def _is_out_of_line(view: View[Customers]) -> ProbeResult:
     return ProbeResult(text=out_of_line_text(row), value=True)
 
 
+def _one_country(view: View[Customers]) -> ProbeResult:
+    """Whether what fails at a provider is of one country, by more than chance; "few": it can't be told yet."""
+    value = view.value
+    if value.failing is None or any(note.startswith("countries") for note in value.notes):
+        return _unknown(value, "countries" if value.failing is not None else "fails")
+    row = view.first(value.countries, "provider")
+    if row is None:
+        return ProbeResult(text=f"not known: no purchase of a known country failed at {view.argument}", value=None)
+    if row.share == 1:
+        return ProbeResult(text=f"{row.provider} is bought from for {row.country} only", value="no")
+    text = f"{count(row.failed_there)} of {several(row.failed, 'failure')} at {row.provider} are of {row.country}"
+    if row.failed_there < ALL_OF_ONE * row.failed:
+        return ProbeResult(text=text, value="no")
+    by_chance = row.share ** (row.failed_there - 1)
+    return ProbeResult(text=text, value="yes" if by_chance <= BY_CHANCE else "few")
+
+
 def _named(kind: str) -> Callable[[Customers], Iterable[str]]:
     """Those of a kind that are out of line: a step or a cause may be about each."""
     return lambda value: (row.name for row in value.out_of_line if row.kind == kind)
@@ -183,6 +202,16 @@ PROBES = (
 )
 
 
+_PROVIDERS = (
+    _probe(
+        "provider.one-country",
+        "whether what fails at a provider is of one country",
+        _one_country,
+        "word",
+        words=("yes", "no", "few"),
+        argument=PROVIDER,
+    ),
+)
 SIGNAL = Signal(
     name="customers",
     kind=Customers,
@@ -214,5 +243,5 @@ SIGNAL = Signal(
     ),
     arguments={"country": _named("country"), "service": _named("service")},
     details=_details,
-    probes=PROBES,
+    probes=(*PROBES, *_PROVIDERS),
 )

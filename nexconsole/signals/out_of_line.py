@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .customers import OutOfLine
+from .customers import OutOfLine, ProviderCountry
 
 FEWEST_DECIDED = 8  # purchases of the part
 FEWEST_FAILED = 4
@@ -18,6 +18,7 @@ FEWEST_OTHERS = 8  # purchases that it can be compared with
 EXCESS = 0.2  # by how much of its purchases more must fail than elsewhere at the same providers
 BY_CHANCE = 0.001  # how often one of all the parts would be called out of line by chance
 MOST = 5  # of each kind
+MOST_PROVIDERS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +89,23 @@ def _surprise(own: Mapping[str, tuple[int, int]], whole: Mapping[str, tuple[int,
 
 def _term(share: float, expected: float) -> float:
     return share * math.log(share / expected) if share > 0 else 0.0
+
+
+def countries(parts: Iterable[Part]) -> tuple[ProviderCountry, ...]:
+    """Of each provider that fails the country where it fails most, those that fail most first. Bounded."""
+    by_provider: dict[str, dict[str, tuple[int, int]]] = {}
+    for part in parts:
+        if part.country:
+            of = by_provider.setdefault(part.provider, {})
+            decided, failed = of.get(part.country, (0, 0))
+            of[part.country] = decided + part.decided, failed + part.failed
+    found = []
+    for provider, of in by_provider.items():
+        country, (decided, there) = max(of.items(), key=lambda item: (item[1][1], item[0]))
+        whole, failed = (sum(each) for each in zip(*of.values(), strict=True))
+        if failed:
+            row = ProviderCountry(
+                provider=provider, country=country, failed_there=there, failed=failed, share=decided / whole
+            )
+            found.append(row)
+    return tuple(sorted(found, key=lambda row: (-row.failed, row.provider))[:MOST_PROVIDERS])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
@@ -134,6 +134,12 @@ def crashes(pod: Pod, now: datetime) -> bool:
         return False
     recent = pod.restarted_at is not None and (now - pod.restarted_at).total_seconds() < JUST_S
     return not pod.ready or recent
+
+
+def started_at(pod: Pod, now: datetime) -> datetime | None:
+    """When its container was started last: with the pod, or anew since; None where that is not known."""
+    created = None if pod.age_s is None else now - timedelta(seconds=pod.age_s)
+    return max((at for at in (created, pod.restarted_at) if at is not None), default=None)
 
 
 def describe_other(pod: resources.PodResource, deployment: str) -> OtherPod:
