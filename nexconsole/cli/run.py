@@ -62,11 +62,15 @@ def run(options: Namespace) -> int:
     unattended = _unattended(loaded) if options.confirm is not None and not options.dry_run else ""
     if unattended:
         performance = ActionResult(plan=None, stopped=unattended)
+        _show(performance, options, settings)
     else:
         performance = asyncio.run(_perform(action, arguments, options, settings))
+    return exit_code(performance, options.dry_run or options.confirm is None)
+
+
+def _show(performance: ActionResult, options: Namespace, settings: Settings) -> None:
     dry = options.dry_run or options.confirm is None
-    print(_as_json(performance, settings) if options.json else _as_text(performance, dry, settings))
-    return exit_code(performance, dry)
+    print(_as_json(performance, settings) if options.json else _as_text(performance, dry, settings), flush=True)
 
 
 def _unattended(loaded: Loaded) -> str:
@@ -196,12 +200,16 @@ async def _perform(
         await session.incident_store.look()
         await session.monitor.read_all(sources)
         if options.dry_run or options.confirm is None:
-            return await session.preview(action.name, arguments)
+            performance = await session.preview(action.name, arguments)
+            _show(performance, options, settings)
+            return performance
         one_shot = OneShot(session, options.confirm, bool(options.unrecorded))
         session.follow(one_shot.changed)
         session.start()
         try:
-            return await one_shot.run(action.name, arguments)
+            performance = await one_shot.run(action.name, arguments)
+            _show(performance, options, settings)  # before others are told, which may take its time
+            return performance
         finally:
             await one_shot.close()
     finally:

@@ -18,13 +18,12 @@ import msgspec
 from ..errors import JournalError
 from ..journal import journal_folder
 from ..settings import Settings
-from ..sharing.lease_files import Changed, Execution, Reserved, TargetBusy, new_token, prune, tokens
+from ..sharing.lease_files import NOTIFIED, Changed, Execution, Reserved, TargetBusy, new_token, prune, tokens
 from ..sharing.lease_keys import LeaseKeys, Unanswered
 from ..sharing.redis_link import RedisLink
 
 log = logging.getLogger(__name__)
 
-FOLDER = ".notified"
 LEASE_S = 15.0  # a console that gives no sign of life for so long loses its claim
 RENEW_S = 2.0
 QUIET_S = 10.0  # a Redis that did not answer is not asked again for so long
@@ -78,7 +77,7 @@ class ClaimService:
 
     def __init__(self, settings: Settings) -> None:
         self._who = settings.operator
-        self._folder = journal_folder(settings) / FOLDER
+        self._folder = journal_folder(settings) / NOTIFIED
         self._link = RedisLink(settings)
         self._silent_until = 0.0
         self._pruned = False

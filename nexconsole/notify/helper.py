@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 20.0  # for one request, once the process is ready
+AGAIN_S = 60.0  # after which a process that ended by itself is started ahead of need again
 START_S = 90.0  # for its start: it imports some 120 modules, and a busy machine takes its time
 READY = 0  # the id of its first line
 IDLE_S = 300.0  # after which the process is ended: it holds some 60 MB
@@ -39,7 +40,7 @@ class NotifyHelper:
         self._starting = asyncio.Lock()
         self._ready: asyncio.Future[Answer] | None = None
         self._stuck = 0
-        self._used_at = 0.0
+        self._used_at = self._warm_again_at = 0.0
 
     @staticmethod
     def missing() -> str:
@@ -79,7 +80,9 @@ class NotifyHelper:
 
     async def warm(self) -> None:
         """Have the process run, so that what is sent next goes at once."""
-        if not self.missing():
+        now = asyncio.get_running_loop().time()
+        if not self.missing() and now >= self._warm_again_at:
+            self._warm_again_at = now + AGAIN_S
             with contextlib.suppress(TimeoutError, OSError):
                 await self._started()
                 self._used_at = asyncio.get_running_loop().time()

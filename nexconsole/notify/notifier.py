@@ -155,7 +155,8 @@ class Notifier:
     async def _send(self, target: NotifyTarget, message: Message, claim: MessageClaim) -> None:
         settled = False
         try:
-            if not message.loud and not message.page and not target.limit.allows():
+            pages = bool(message.page) and target.pager
+            if not message.loud and not pages and not target.limit.allows():
                 settled = True
                 self._hold(target, message)
                 return

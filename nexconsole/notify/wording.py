@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..journal import OUTSIDE, Entry, EntryKind, Proof
+from ..journal import OUTSIDE, Entry, EntryKind, Proof, Writer
 from ..settings import Settings
 from ..text.units import clock
 from .harmless import harmless
@@ -51,7 +51,7 @@ class PlacedEntry:
 
     @property
     def who(self) -> str:
-        return harmless(str(self.entry.writer), 100)
+        return _person(self.entry.writer)
 
     def word(self, name: str, limit: int = 500) -> str:
         """A text of the entry's data; "" where it has none."""
@@ -257,8 +257,14 @@ def _verdict(placed: PlacedEntry, find: Callable[[str], Entry | None]) -> Draft:
     )
 
 
+def _person(writer: Writer) -> str:
+    """Who it is, without a host behind an @: that would be masked as a customer's mail address."""
+    name = harmless(writer.operator.partition("@")[0], 60)
+    return f"{name} (account {harmless(writer.account, 40)})" if writer.labelled else name
+
+
 def _by(intent: Entry | None, placed: PlacedEntry) -> str:
-    return harmless(str(intent.writer), 100) if intent is not None else placed.who
+    return _person(intent.writer) if intent is not None else placed.who
 
 
 def _proposed(placed: PlacedEntry, find: object) -> Draft:

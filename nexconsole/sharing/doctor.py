@@ -26,6 +26,7 @@ from ..settings import Settings
 from ..storage.plain_files import not_plain, reason
 from ..text.units import milliseconds
 from .clocks import Clocks
+from .lease_files import NOTIFIED
 from .leases import FOLDER as LEASES
 from .presence_files import FOLDER as HERE
 from .redis_link import RIGHTS, RedisLink
@@ -135,7 +136,7 @@ def _strange(folder: Path) -> Check:
 
 def _wrong(file: Path, found: os.stat_result) -> str:
     """What is wrong with a file of ours; "" for nothing."""
-    if file.name in (HERE, LEASES):
+    if file.name in (HERE, LEASES, NOTIFIED):
         return "" if stat.S_ISDIR(found.st_mode) else "is not a folder"
     if what := not_plain(found.st_mode):
         return what.partition(",")[0].removeprefix("it ")
@@ -148,7 +149,7 @@ def _ours(folder: Path) -> Iterator[Path]:
     for file in folder.iterdir():
         if file.name.endswith((JOURNAL, JOURNAL + ELSEWHERE, JOURNAL + ".last")):
             yield file
-        elif file.name in (HERE, LEASES):
+        elif file.name in (HERE, LEASES, NOTIFIED):
             yield file
             if stat.S_ISDIR(file.lstat().st_mode):
                 yield from (one for one in file.iterdir() if one.suffix in ("", ".json"))

@@ -27,6 +27,7 @@ from ..storage.plain_files import open_plain, read_plain
 WATCHED_S = 5.0  # a holder that hangs is watched for so long before it loses its target: it gives signs every 2 s
 PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long
 KEPT_S = 24 * 3600.0  # files of targets that nobody executed on for so long are taken away
+NOTIFIED = ".notified"  # the folder of the marks of what was told outside, beside the journals
 GUARD = ".guard"  # locked while a file is replaced
 BUSY = "*"  # the token that is like no other: somebody is executing this moment
 MOST_NAMES = 5_000  # files that are looked at when what is old is taken away
