@@ -19,6 +19,6 @@ def pods(*names: str) -> Any:
     """What the follower keeps of pods, to be filled by hand."""
     followed = {name: PodLog(name) for name in names}
     logs = SimpleNamespace(
-        followed=followed, shown=followed, names=names, pods=len(names), error=None, asked=AskedLog()
+        followed=followed, shown=followed, names=names, pods=len(names), error=None, asked=AskedLog(), noun="pod"
     )
     return SimpleNamespace(logs=logs)

@@ -16,7 +16,7 @@ from nexconsole.doctor import console
 from nexconsole.doctor.check import Check
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.recording import replay
-from nexconsole.settings import loading
+from nexconsole.settings import platform_choice
 from nexconsole.sources import postgres_tls
 
 
@@ -112,7 +112,7 @@ def test_a_home_that_this_account_may_not_look_into_is_one_sentence(
     home = Path(os.environ["HOME"])
     (home / ".config").mkdir(parents=True)
     token = str(home / "token")
-    monkeypatch.setattr(loading, "POD_TOKEN", Path(token))
+    monkeypatch.setattr(platform_choice, "POD_TOKEN", Path(token))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     with somebody_else(home):

@@ -79,7 +79,7 @@ async def test_who_is_in_no_hurry_looks_at_the_logs_more_seldom_but_keeps_up(
         rested.append(beat_s)
 
     class OnePodCluster:
-        settings = SimpleNamespace(log_since_s=60, log_tail_lines=10)
+        follow = SimpleNamespace(log_since_s=60, log_tail_lines=10)
 
         def log(self, pod: str, container: str, query: object) -> Any:
             return self

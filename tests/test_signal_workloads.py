@@ -128,15 +128,15 @@ INIT = {"name": "migrate", "state": waiting("CrashLoopBackOff"), "lastState": en
     ],
 )
 def test_a_pod_s_reason_is_the_first_thing_in_its_way(given: resources.PodResource, reason: str) -> None:
-    described = describe(given, "", NOW)
+    described = describe(given, NOW)
     assert described.reason == reason
     assert described.age_s == 3600
 
 
 def test_a_restart_has_its_time_and_a_terminating_pod_is_not_ready() -> None:
-    described = describe(pod(OLD, ended(), ready=True, restarts=1), "app", NOW)
+    described = describe(pod(OLD, ended(), ready=True, restarts=1), NOW)
     assert (described.restarted_at, described.restarts) == (datetime(2026, 1, 10, 11, 30, tzinfo=UTC), 1)
-    assert not describe(pod(OLD, ready=True, deleted=True), "", NOW).ready
+    assert not describe(pod(OLD, ready=True, deleted=True), NOW).ready
 
 
 def test_an_autoscaler_s_metrics_stand_beside_their_targets() -> None:

@@ -10,8 +10,9 @@ from ..model import Reading, value_of
 from ..runbook.audit import AuditAction, AuditFinding
 from ..settings import Settings
 from ..signals.circuits import Circuits
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..sources import Sources
+from ..sources.workload_runtime import HOW, runtime_of
 from .action import Action, Context
 from .registry import ACTIONS
 
@@ -41,13 +42,14 @@ def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading
 
 def _logs(sources: Sources, readings: Mapping[str, Reading]) -> AuditFinding:
     """Whether pods' logs can be followed. The circuits signal follows the same logs."""
-    if not sources.has("kubernetes"):
-        return AuditFinding(ok=False, said="logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")
+    runtime = runtime_of(sources)
+    if runtime is None:
+        return AuditFinding(ok=False, said=f"logs can't be followed: {HOW}")
     workloads = value_of(readings, "workloads", Workloads)
     if workloads is None:
         why = readings["workloads"].error if "workloads" in readings else None
-        return AuditFinding(ok=False, said=f"the pods can't be listed{f': {why}' if why else ''}")
-    return AuditFinding(ok=True, said=f"the logs of {len(workloads.pods)} pods can be shown")
+        return AuditFinding(ok=False, said=f"the {runtime.noun}s can't be listed{f': {why}' if why else ''}")
+    return AuditFinding(ok=True, said=f"the logs of {len(workloads.pods)} {runtime.noun}s can be shown")
 
 
 async def _prepared(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..text.sanitize import clean
 from . import rollouts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
@@ -28,6 +28,10 @@ HELD = tuple(AccessRule(verb=verb, resource="deployments.apps", subresource="sca
 MOST = 1000  # more pods than this are a typing error
 TIMES = 2  # growing or shrinking by more than this is typed
 STEP = 2  # what is suggested
+NO_SCALING = (
+    "Docker Compose is scaled where its compose file is, not by the Engine: run docker compose up -d --no-recreate"
+    " --scale SERVICE=N there"
+)
 
 
 class ScaleDeployment:
@@ -51,7 +55,7 @@ class ScaleDeployment:
         return (Suggestion(title=title, arguments={"replicas": str(to)}, weight=0.05),)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
-        return rollouts.missing(sources)
+        return rollouts.missing(sources, NO_SCALING)
 
     async def permitted(self, context: Context) -> Guard:
         return await may(context, SCALE)
@@ -144,7 +148,7 @@ class ScaleDeployment:
         return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        return await rollouts.aftermath(plan, context, lambda scene: _scaled(plan, outcome, scene))
+        return await rollouts.aftermath(plan, context, lambda scene: _scaled(plan, outcome, scene), rollouts.look)
 
 
 def whole_number(text: str, name: str, most: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ..model import value_of
 from ..signals.outbox import Outbox
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..text.sanitize import clean
 from ..text.units import count, duration
 from .action import Context

@@ -13,12 +13,12 @@ from ..model import Reading, value_of
 from ..signals.circuits import Circuits
 from ..signals.database import Database
 from ..signals.pods import Pod
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..sources.deployment_pods import ending
 from ..text.sanitize import clean
 from ..text.units import count, several
 from . import control, rollouts, shell_commands
-from .action import Action, Argument, Context, Suggestion, make_plan
+from .action import Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirmation, Guard, Outcome, Plan, Verdict
@@ -51,15 +51,18 @@ class RestartPods:
         ill = [pod for pod in workloads.pods if not pod.ready]
         found = [
             Suggestion(
-                title=f"Restart pod {pod.name} - {pod.reason or 'not ready'}", arguments={"pod": pod.name}, weight=0.3
+                title=f"Restart {workloads.unit} {pod.name} - {pod.reason or 'not ready'}",
+                arguments={"pod": pod.name},
+                weight=0.3,
             )
             for pod in ill[:10]
         ]
         why, weight = f"{workloads.ready} ready", 0.2 if ill else 0.05
         if (database := value_of(readings, "database", Database)) is not None and database.nearly_used_up:
             why, weight = f"gives back what they hold of {count(database.connections)} database connections", 0.6
-        title = f"Restart all {len(workloads.pods)} pods of {workloads.deployment} - {why}"
-        return (*_suspected(readings), *found, Suggestion(title=title, arguments={}, weight=weight))
+        many = f"{several(workloads.desired, workloads.unit)} of {workloads.deployment}"
+        title = f"Restart all {many} - {why}"
+        return (*_suspected(readings, workloads.unit), *found, Suggestion(title=title, arguments={}, weight=weight))
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
         return rollouts.missing(sources)
@@ -192,14 +195,17 @@ class RestartPods:
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         one = "pod" in plan.details
-        return await rollouts.aftermath(plan, context, lambda scene: (_replaced if one else _rolled)(plan, scene))
+        arrived = _replaced if one else _rolled
+        return await rollouts.aftermath(plan, context, lambda scene: arrived(plan, scene), rollouts.look)
 
 
-def _suspected(readings: Mapping[str, Reading]) -> Iterator[Suggestion]:
+def _suspected(readings: Mapping[str, Reading], unit: str) -> Iterator[Suggestion]:
     """The pod whose breakers alone are open."""
     circuits = value_of(readings, "circuits", Circuits)
     if circuits is not None and (pod := circuits.ill_pod):
-        title = f"Restart pod {pod} - breakers of {several(circuits.opened_in[pod], 'provider')} are open in it alone"
+        title = (
+            f"Restart {unit} {pod} - breakers of {several(circuits.opened_in[pod], 'provider')} are open in it alone"
+        )
         yield Suggestion(title=title, arguments={"pod": pod}, weight=0.9)
 
 
@@ -283,4 +289,3 @@ def _replaced(plan: Plan, scene: DeploymentState) -> Arrival:
 
 
 RESTART = RestartPods()
-ACTIONS: tuple[Action, ...] = (RESTART,)

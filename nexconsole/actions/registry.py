@@ -34,7 +34,7 @@ MODULES: Mapping[str, str] = {
     "locks.restore": "lock_undo",
     "slots.clear": "slots",
     "slots.restore": "slot_undo",
-    "pods.restart": "pods",
+    "pods.restart": "restart",
     "deployment.scale": "deployments",
     "rollout.undo": "rollback",
     "backend.cancel": "backends",

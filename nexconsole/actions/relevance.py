@@ -15,7 +15,7 @@ from ..signals.database import Database
 from ..signals.dependencies import NEEDS, quiet_for, silent
 from ..signals.search import Search
 from ..signals.transactions import Transactions
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..text.units import count, duration, percent
 from .action import Action, Context
 from .plan import Guard, Plan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.release_effect import released
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..text.units import duration, several
 from . import revisions, rollouts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 RECENT_S = 3600.0  # as in the runbook: what was released within the last hour may be the cause
+NO_REVISIONS = (
+    "Docker Compose keeps no revisions: deploy the earlier image tag by your pipeline, or where its compose file is"
+)
 
 
 class UndoRollout:
@@ -57,7 +60,7 @@ class UndoRollout:
         return (Suggestion(title=title, arguments={}, weight=weight),)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
-        return rollouts.missing(sources)
+        return rollouts.missing(sources, NO_REVISIONS)
 
     async def permitted(self, context: Context) -> Guard:
         guards = [await may(context, ROLL), await may(context, HISTORY)]
@@ -149,7 +152,7 @@ class UndoRollout:
         return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene))
+        return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene), rollouts.look)
 
 
 def back_command(settings: Settings, revision: int | str) -> str:

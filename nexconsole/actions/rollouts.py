@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from ..errors import SourceError
 from ..model import value_of
 from ..signals.circuits import Circuits
 from ..signals.pods import OtherPod, Pod, describe, describe_other
 from ..signals.reservations import Reservations
-from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
+from ..signals.workloads import judge_rollout, scale
+from ..signals.workloads_value import Autoscaler, Workloads
 from ..sources import cluster_access
 from ..sources.deployment_pods import ending
+from ..sources.workload_runtime import on_docker
 from ..text.units import duration, several
 from . import control, failure_rate_change, outbox_progress
 from .action import Context
@@ -64,6 +66,20 @@ class DeploymentState:
         return sum(pod.ready for pod in self.pods)
 
 
+class WatchedState(Protocol):
+    """What a verdict needs of a state."""
+
+    @property
+    def ready(self) -> int: ...
+    @property
+    def rollout(self) -> str: ...
+    @property
+    def said(self) -> str: ...
+
+
+S = TypeVar("S", bound=WatchedState)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
     """Progress of a rollout. `said` is shown while it goes on; `ended` is a final verdict. `otherwise` is the verdict's
@@ -76,7 +92,10 @@ class Arrival:
     otherwise: Literal["no effect", "unknown"] = "unknown"
 
 
-def missing(sources: Sources) -> str | None:
+def missing(sources: Sources, lacking: str = "") -> str | None:
+    """Why it can't be done; `lacking` says what Docker Compose has instead."""
+    if on_docker(sources):
+        return lacking
     if sources.has("kubernetes"):
         return None
     return "the cluster can't be reached: set kubernetes.kubeconfig (KUBECONFIG)"
@@ -87,7 +106,7 @@ async def look(context: Context) -> DeploymentState:
     kubernetes, now = context.sources.kubernetes, context.clock()
     deployment = await kubernetes.deployment()
     listed = await kubernetes.labelled()
-    own = [describe(pod, kubernetes.settings, now) for pod in listed.own if not ending(pod)]
+    own = [describe(pod, now) for pod in listed.own if not ending(pod)]
     others = [*(pod for pod in listed.own if ending(pod)), *listed.others]
     autoscaler = None
     notes: tuple[str, ...] = ()
@@ -280,7 +299,12 @@ def awaited(details: Mapping[str, object]) -> str:
     return "; the late outbox catches up" if details["queue"] else ""
 
 
-async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentState], Arrival]) -> Verdict:
+async def aftermath(
+    plan: Plan,
+    context: Context,
+    arrived: Callable[[S], Arrival],
+    looking: Callable[[Context], Awaitable[S]],
+) -> Verdict:
     """Watch until the pods are as ordered and the failure rate is clear; where that was fine before, until a late
     outbox is. Progress is reported as it changes.
     """
@@ -293,7 +317,7 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentS
 
     async def look_again(last: bool) -> Verdict | None:
         nonlocal there_at, told, queue
-        scene = await look(context)
+        scene = await looking(context)
         now = arrived(scene)
         if now.ended is not None:
             return now.ended
@@ -356,7 +380,7 @@ async def _still_worse(
     return verdict if last else None
 
 
-def _not_there(scene: DeploymentState, now: Arrival, ready_before: int) -> Verdict:
+def _not_there(scene: WatchedState, now: Arrival, ready_before: int) -> Verdict:
     if scene.ready < ready_before:
         because = f"{now.said}; {scene.ready} pods are ready, {ready_before} were before"
         return Verdict(state="worse", because=because)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..errors import SourceError
 from ..settings.tables import AS_KUBECTL, IN_CLUSTER
-from ..sources import cluster_access, kubeconfig
+from ..sources import cluster_access, docker_link, kubeconfig
 from ..sources.cluster_access import Impersonation
 from ..sources.redis_address import RedisKind, parse_address
 
@@ -136,6 +136,20 @@ def kubectl(settings: Settings, *command: str) -> str:
     # A pod's own account is what kubectl takes where no kubeconfig says otherwise: an empty one says nothing.
     named = os.pathsep.join(os.path.abspath(file) for file in files) or os.devnull
     return f"KUBECONFIG={shlex.quote(named)} {line}"
+
+
+def docker(settings: Settings, *command: str) -> str:
+    """A command of docker on the very Engine that the console acts on."""
+    where = settings.docker
+    line = shlex.join(["docker", *command])
+    if not where.host or docker_link.implicit(where):
+        return line
+    words = {"DOCKER_HOST": where.host}
+    if where.cert_path:
+        words["DOCKER_CERT_PATH"] = where.cert_path
+    if where.tls_verify:
+        words["DOCKER_TLS_VERIFY"] = "1"
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in words.items()), line])
 
 
 def folded(text: str, width: int, glue: str = "\n") -> str:

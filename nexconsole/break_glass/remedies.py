@@ -29,7 +29,7 @@ from ..actions.registry import ACTIONS
 from ..errors import SourceError
 from ..model import value_of
 from ..signals.database import Database
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 from ..sources import cluster_access
 from ..sources.api import PING_PATH
 from ..text.units import period
@@ -65,6 +65,8 @@ def laid_out(command: str) -> str:
 
 
 def _in(scene: CommandContext) -> EmergencyCommand:
+    if scene.settings.docker.host:
+        return _in_docker(scene)
     cluster = scene.settings.kubernetes
 
     def secret(name: str) -> str:
@@ -92,6 +94,40 @@ def _in(scene: CommandContext) -> EmergencyCommand:
     )
 
 
+def _platform_answers(scene: CommandContext) -> CommandStep:
+    if scene.settings.docker.host:
+        return CommandStep("Docker answers, and its containers", shell_commands.docker(scene.settings, "ps", "-a"))
+    command = scene.kubectl("get", "deployment,replicaset,pod,hpa", "-o", "wide")
+    return CommandStep("the cluster answers, and its pods", command)
+
+
+def _in_docker(scene: CommandContext) -> EmergencyCommand:
+    app = scene.settings.docker.app
+    names = [pod.name for pod in workloads.pods] if (workloads := _workloads(scene)) else []
+    name = next((each for each in names if each.startswith(app)), app)
+
+    def variable(key: str) -> str:
+        return f'export {key}="$({shell_commands.docker(scene.settings, "exec", name, "printenv", key)})"'
+
+    return EmergencyCommand(
+        "Ways in",
+        ("The variables are those of NexNum itself; where they are not set, its containers have them.",),
+        (
+            CommandStep("the database's address from a container", variable("DATABASE_URL")),
+            CommandStep("the cron routes' secret from a container", variable("CRON_SECRET")),
+            CommandStep("the database", 'psql -X "${DATABASE_URL%%\\?*}"'),
+            CommandStep("Redis", scene.redis()),
+            CommandStep(
+                "the newest log lines", shell_commands.docker(scene.settings, "logs", "--since=10m", "--tail=200", name)
+            ),
+        ),
+    )
+
+
+def _workloads(scene: CommandContext) -> Workloads | None:
+    return value_of(scene.readings, "workloads", Workloads)
+
+
 def _health(scene: CommandContext) -> EmergencyCommand:
     prometheus = scene.settings.prometheus
     login = ("Authorization: Bearer $PROMETHEUS_BEARER",) if prometheus.bearer else ()
@@ -106,9 +142,7 @@ def _health(scene: CommandContext) -> EmergencyCommand:
                 "Prometheus answers",
                 shell_commands.curl("GET", "/api/v1/alerts", headers=login, server="$PROMETHEUS_URL"),
             ),
-            CommandStep(
-                "the cluster answers, and its pods", scene.kubectl("get", "deployment,replicaset,pod,hpa", "-o", "wide")
-            ),
+            _platform_answers(scene),
         ),
     )
 
@@ -194,6 +228,8 @@ def _session(scene: CommandContext) -> EmergencyCommand:
 
 
 def _pods(scene: CommandContext) -> EmergencyCommand:
+    if scene.settings.docker.host:
+        return _containers(scene)
     workloads = value_of(scene.readings, "workloads", Workloads)
     deployment = f"deployment/{scene.settings.kubernetes.deployment}"
     ill = next((pod.name for pod in workloads.pods if not pod.ready), "") if workloads else ""
@@ -218,6 +254,32 @@ def _pods(scene: CommandContext) -> EmergencyCommand:
                     scene.settings, "NOW" if now is None else now, now + deployments.STEP if now else "MORE"
                 ),
             ),
+        ),
+    )
+
+
+def _containers(scene: CommandContext) -> EmergencyCommand:
+    """The same in Docker Compose, which has neither rollouts nor revisions."""
+    workloads = value_of(scene.readings, "workloads", Workloads)
+    app, worker = scene.settings.docker.app, scene.settings.docker.worker
+    known = [pod.name for pod in workloads.pods] if workloads else []
+    names = [name for name in known if name.startswith(app)] or [app]
+    notes = [f"{workloads.ready} of {workloads.desired} containers of {app} were ready"] if workloads else []
+    notes.append("A restart clears the processes' memory: breakers and purchases in flight.")
+    notes.append("Compose keeps no revisions: to go back, deploy the earlier image tag where the compose file is.")
+
+    def docker(*command: str) -> str:
+        return shell_commands.docker(scene.settings, *command)
+
+    return EmergencyCommand(
+        f"Containers of {app}",
+        tuple(notes),
+        (
+            CommandStep("which there are, and how they are", docker("ps", "-a")),
+            *(CommandStep(f"restart {name}; wait until it is healthy", docker("restart", name)) for name in names[:8]),
+            *([CommandStep("restart the background work", docker("restart", worker))] if worker else []),
+            CommandStep("why one ended", docker("inspect", "-f", "{{json .State}}", names[0])),
+            CommandStep("its log", docker("logs", "--timestamps", "--tail", "500", names[0])),
         ),
     )
 
@@ -308,7 +370,10 @@ def variables(settings: Settings) -> Iterator[tuple[str, str]]:
     secrets = {"CRON_SECRET": settings.api.cron_secret, "NEXNUM_ADMIN_TOKEN": settings.api.admin_token}
     for name, value in secrets.items():
         yield name, "set here, and not written down" if value else "not set here"
-    yield "KUBECONFIG", _cluster(settings)
+    if settings.docker.host:
+        yield "DOCKER_HOST", settings.docker.host
+    else:
+        yield "KUBECONFIG", _cluster(settings)
 
 
 def _cluster(settings: Settings) -> str:

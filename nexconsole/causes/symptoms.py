@@ -16,7 +16,7 @@ from ..signals.onset import ONSET, Onset, Onsets
 from ..signals.outbox import Outbox, stands
 from ..signals.pods import crashes
 from ..signals.signal import PURCHASES, in_flight_at, purchases_at
-from ..signals.workloads import Workloads
+from ..signals.workloads_value import Workloads
 
 MOST = 40
 LATE_MINUTES = 2  # of the logs: the one that runs, and the one before

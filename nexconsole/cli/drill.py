@@ -48,6 +48,16 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--era", choices=("head", "old"), default="head", help="which NexNum: the newest, or the oldest (default head)"
     )
+    _add_runtime(parser)
+
+
+def _add_runtime(parser: Parser) -> None:
+    parser.add_argument(
+        "--runtime",
+        choices=("kubernetes", "docker"),
+        default="kubernetes",
+        help="what NexNum runs in: a cluster, or Docker Compose, as the newest does (default kubernetes)",
+    )
 
 
 def run(options: Namespace) -> int:
@@ -66,6 +76,7 @@ def run(options: Namespace) -> int:
         seed=options.seed,
         prometheus=options.prometheus,
         era=options.era,
+        runtime=options.runtime,
         env_file=options.env_file,
     )
     warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)

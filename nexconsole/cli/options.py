@@ -38,6 +38,11 @@ FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one
     ("--context", "kubernetes.context", "the kubeconfig's context; without it its current one"),
     ("--namespace", "kubernetes.namespace", "the deployment's namespace; without it the context's"),
     ("--deployment", "kubernetes.deployment", "the deployment's name"),
+    (
+        "--docker-host",
+        "docker.host",
+        "over DOCKER_HOST: unix://, tcp:// or ssh://; NexNum runs in Docker Compose there",
+    ),
 )
 WITH_VALUE = frozenset((CONFIG, PROFILE, *(flag for flag, _, _ in FLAGS)))
 SWITCHES = frozenset((OBSERVE, *HELP, *VERSION))

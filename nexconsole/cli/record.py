@@ -49,6 +49,7 @@ async def _run(chosen: Settings) -> int:
     from ..settings import powerless
     from ..signals.registry import polled
     from ..sources import open_sources
+    from ..sources.workload_runtime import runtime_of
 
     chosen = powerless(chosen)
     recorder = FlightRecorder(chosen, _say)
@@ -61,8 +62,8 @@ async def _run(chosen: Settings) -> int:
     if not any(source.configured for source in sources.health()):
         _say("nothing is configured: there is nothing to record; see `nexconsole init`")
     sources.load()
-    if sources.has("kubernetes"):
-        sources.kubernetes.logs.pace = PACE
+    if (runtime := runtime_of(sources)) is not None:
+        runtime.logs.pace = PACE
     recording = asyncio.create_task(recorder.run())
     polling = RecordedPolls(monitor, sources, polled(chosen), chosen.recorder.every_s)
     said = None

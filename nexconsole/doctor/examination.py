@@ -8,8 +8,8 @@ import msgspec
 
 from ..errors import SourceError
 from ..settings import Settings
-from ..sources import NAMES, Sources, open_sources
-from . import api, console, kubernetes, postgres, prometheus, redis, search, status_pages
+from ..sources import NAMES, Sources, open_sources, other_platform
+from . import api, console, docker, kubernetes, postgres, prometheus, redis, search, status_pages
 from .check import Check
 
 FAILED = 1
@@ -20,6 +20,7 @@ EXAMINATIONS: dict[str, Callable[[Sources, Settings], AsyncIterator[Check]]] = {
     "postgres": postgres.examine,
     "redis": redis.examine,
     "kubernetes": kubernetes.examine,
+    "docker": docker.examine,
     "prometheus": prometheus.examine,
     "api": api.examine,
     "search": search.examine,
@@ -35,9 +36,11 @@ async def examine(settings: Settings) -> tuple[Check, ...]:
     try:
         checks.append(await console.flight_record(sources))
         await sources.loaded()
+        left_out = other_platform(frozenset(filter(sources.has, EXAMINATIONS)))
         for name, examination in EXAMINATIONS.items():
             if not sources.has(name):
-                checks.append(_absent(name))
+                if name not in left_out:
+                    checks.append(_absent(name))
                 continue
             try:
                 checks += [check async for check in examination(sources, settings)]

@@ -23,6 +23,7 @@ from typing import IO, Any
 from ..errors import DrillError
 from ..interpreter import module_command, module_environment
 from . import scenarios
+from .platform import check_platform
 
 __all__ = ["EXTRA", "HEADINGS", "INSTALL", "RECORD", "SCENARIOS", "SCENARIO_GROUPS", "Stage", "require_extra"]
 
@@ -66,12 +67,20 @@ class Stage:
     """
 
     def __init__(
-        self, scenario: str, *, seed: int = 0, prometheus: str = "ours", era: str = "head", env_file: str | None = None
+        self,
+        scenario: str,
+        *,
+        seed: int = 0,
+        prometheus: str = "ours",
+        era: str = "head",
+        runtime: str = "kubernetes",
+        env_file: str | None = None,
     ) -> None:
-        scenarios.scenario_named(scenario, era)
+        check_platform(runtime, era, scenarios.scenario_named(scenario, era))
         require_extra()
         self.environment: dict[str, str] = {}
         self._arguments = [scenario, "--seed", str(seed), "--prometheus", prometheus, "--era", era]
+        self._arguments += ["--runtime", runtime]
         self._arguments += ["--env-file", env_file] if env_file else []
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same incident (default 0)")
     parser.add_argument("--prometheus", choices=("ours", "real"), default="ours", help="real: the binary on PATH")
     parser.add_argument("--era", choices=("head", "old"), default="head", help="which NexNum (default head)")
+    parser.add_argument("--runtime", choices=("kubernetes", "docker"), default="kubernetes", help="what NexNum runs in")
     parser.add_argument("--timezone", default="UTC", help="PostgreSQL's time zone (default UTC)")
     parser.add_argument("--timestamptz", action="store_true", help="timestamps with time zone in the tables")
     parser.add_argument("--env-file", type=Path, help="write the environment lines there too; removed at the end")
@@ -79,6 +80,7 @@ async def _run(options: argparse.Namespace) -> int:
         options.seed,
         prometheus=options.prometheus,
         era=options.era,
+        runtime=options.runtime,
         timezone=options.timezone,
         timestamptz=options.timestamptz,
     )

@@ -11,7 +11,7 @@ from .server_changes import edit_provider
 
 if TYPE_CHECKING:
     from .drill_clock import DrillClock
-    from .kubernetes.cluster import DrillCluster
+    from .platform import DrillPlatform
     from .prometheus.alerting import AlertingRule
     from .prometheus.server import PrometheusServer
     from .servers import EmbeddedPostgres
@@ -44,7 +44,7 @@ class Once:
 class Configured(Once):
     """A changed entry of the ConfigMap or of the Secret, and the restarts after which pods know it."""
 
-    def __init__(self, cluster: DrillCluster, drill_clock: DrillClock, cause: ChangedConfig, *, past: bool) -> None:
+    def __init__(self, cluster: DrillPlatform, drill_clock: DrillClock, cause: ChangedConfig, *, past: bool) -> None:
         self._cluster = cluster
         self._drill_clock = drill_clock
         self._cause = cause
@@ -72,7 +72,7 @@ class Configured(Once):
 class Rescaled(Once):
     """Fewer replicas, and no autoscaler that would mind. Who scales it up again ends it."""
 
-    def __init__(self, cluster: DrillCluster, cause: Scaled) -> None:
+    def __init__(self, cluster: DrillPlatform, cause: Scaled) -> None:
         self._cluster = cluster
         self._cause = cause
         self._began = False
@@ -94,7 +94,7 @@ class Rescaled(Once):
 class Crashing(Once):
     """Containers that end again and again."""
 
-    def __init__(self, cluster: DrillCluster, cause: CrashingPods) -> None:
+    def __init__(self, cluster: DrillPlatform, cause: CrashingPods) -> None:
         self._cluster = cluster
         self._cause = cause
 
@@ -111,7 +111,7 @@ class Crashing(Once):
 class RestartedOnce(Once):
     """One container that ended, and was started anew."""
 
-    def __init__(self, cluster: DrillCluster, cause: RestartedPod, *, past: bool) -> None:
+    def __init__(self, cluster: DrillPlatform, cause: RestartedPod, *, past: bool) -> None:
         self._cluster = cluster
         self._end = OUT_OF_MEMORY if cause.oom else CRASHED
         self._past = past

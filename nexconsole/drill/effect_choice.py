@@ -34,7 +34,7 @@ from .staged_causes import (
 )
 
 if TYPE_CHECKING:
-    from .kubernetes.cluster import DrillCluster
+    from .platform import DrillPlatform
     from .prometheus.server import PrometheusServer
 
 
@@ -47,7 +47,7 @@ class DrillServers:
     redis: EmbeddedRedis
     search: SearchServer
     keys: redis_client.Redis
-    cluster: DrillCluster
+    cluster: DrillPlatform
     prometheus: PrometheusServer | None = None
 
 
@@ -97,7 +97,9 @@ def _in_cluster(cause: Cause, on: DrillServers) -> Effect | None:
         case CutOffPod():
             return CutOff(on.market)
         case InCluster():
-            return Odd(on.cluster, cause.what)
+            from .kubernetes.cluster import DrillCluster
+
+            return Odd(on.cluster, cause.what) if isinstance(on.cluster, DrillCluster) else None
         case ChangedConfig():
             return Configured(on.cluster, clock, cause, past=past)
         case Scaled():

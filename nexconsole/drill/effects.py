@@ -15,6 +15,7 @@ from .staged_causes import IMAGE
 
 if TYPE_CHECKING:
     from .kubernetes.cluster import DrillCluster
+    from .platform import DrillPlatform
 
 BLOCKER = "nexnum-worker"
 NOT_NOW = (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LedgerDown, OSError, DrillError)  # tried again
@@ -84,7 +85,7 @@ class RollOut:
 
     target = ""
 
-    def __init__(self, cluster: DrillCluster, image: str) -> None:
+    def __init__(self, cluster: DrillPlatform, image: str) -> None:
         self._cluster = cluster
         self._image = image
         self._before = ""

@@ -15,6 +15,7 @@ from ..settings import Expressions, Settings
 from ..text.units import duration, percent
 from . import RECORD, require_extra
 from .cluster_causes import ChangedConfig, Scaled
+from .platform import DrillPlatform, Earlier, PlatformName, check_platform
 from .scenario_model import DrillScenario
 from .scenarios import scenario_named
 from .schema import Era, ddl
@@ -24,12 +25,15 @@ from .staged_causes import IMAGE, StagedRelease
 from .temp_tree import TempTree, free_port
 
 if TYPE_CHECKING:
-    from .kubernetes.cluster import Earlier, Rescaling
+    from .docker.host import DockerHost
+    from .kubernetes.cluster import DrillCluster, Rescaling
     from .market.market import Market
     from .prometheus.server import PrometheusServer
 
 OOM = "OOMKilled"  # as the market's pods have it
 ROLES_WITHOUT = {"rights": "nobody", "logs": "viewer"}  # what is missing, and the cluster's role that lacks it
+NO_LOGS = "configured logging driver does not support reading"  # the Engine's words
+READ_ONLY = "this proxy of the Docker socket answers GET alone"
 PARTS = 4  # in which the past is played, with a word between them
 
 
@@ -37,7 +41,8 @@ class DrillWorld:
     """Stages one scenario, by its name or as it is given. `start()`, then `environment()`; `close()` leaves no process
     and no file.
 
-    `prometheus`: "ours", or "real" for the binary on PATH. `timezone` is PostgreSQL's; `timestamptz` makes the tables
+    `prometheus`: "ours", or "real" for the binary on PATH. `runtime` is
+    what NexNum runs in. `timezone` is PostgreSQL's; `timestamptz` makes the tables
     as app_schema.sql does; `pace` is the cluster's, 1.0 being real time. Raises DrillError where something can't be
     started.
     """
@@ -49,12 +54,16 @@ class DrillWorld:
         *,
         prometheus: Literal["ours", "real"] = "ours",
         era: Era = "head",
+        runtime: PlatformName = "kubernetes",
         timezone: str = "UTC",
         timestamptz: bool = False,
         pace: float = 1.0,
     ) -> None:
         self.scenario = scenario_named(scenario, era, seed) if isinstance(scenario, str) else scenario
+        check_platform(runtime, era, self.scenario)
         require_extra()
+        self.runtime: PlatformName = runtime
+        self.docker: DockerHost | None = None
         self.seed = seed
         self.era: Era = era
         self._prometheus_kind = prometheus
@@ -94,12 +103,13 @@ class DrillWorld:
         progress("step 3 of 4: handing the past over to the servers")
         self._closing.append(self.market.close)
         await self.market.go_live(self.postgres.url, self._keys)
-        progress("step 4 of 4: starting the API, the cluster and Prometheus")
+        place = "cluster" if self.runtime == "kubernetes" else "Docker host"
+        progress(f"step 4 of 4: starting the API, the {place} and Prometheus")
         await self._start_api()
         await self.search.start()
         self._closing.append(self.search.stop)
         self._urls["MEILISEARCH_HOST"] = self.search.url
-        await self._start_cluster()
+        await (self._start_cluster() if self.runtime == "kubernetes" else self._start_docker())
         if self._prometheus_kind == "ours":
             from .prometheus.server import PrometheusServer
 
@@ -137,7 +147,7 @@ class DrillWorld:
 
         self.instruction = Instructor(
             DrillServers(
-                *(self.market, self.postgres, self.redis, self.search, self._keys, self.cluster, self.prometheus)
+                *(self.market, self.postgres, self.redis, self.search, self._keys, self.platform, self.prometheus)
             ),
             self._keep_record,
         )
@@ -178,7 +188,7 @@ class DrillWorld:
             "CRON_SECRET": self._secrets["cron"],
         }
         image, earlier, scaled = self._deployed()
-        self.cluster = DrillCluster(
+        cluster = DrillCluster(
             self.market,
             secret=secret,
             replicas=len(self.market.pods),
@@ -190,8 +200,10 @@ class DrillWorld:
             age_s=time.time() - self.market.deployed_at,
             seed=self.seed,
         )
-        self._closing.append(self.cluster.close)
-        await self.cluster.start()
+        self.platform: DrillPlatform = cluster
+        self.cluster: DrillCluster = cluster
+        self._closing.append(cluster.close)
+        await cluster.start()
         self._note_restarts()
         path = self.temp_tree.folder / "kubeconfig"
         role = next((role for what, role in ROLES_WITHOUT.items() if what in self.scenario.missing), "operator")
@@ -200,6 +212,34 @@ class DrillWorld:
             config = config.replace(self.cluster.url, _nowhere("https"))
         _write_privately(path, config)
         self._urls["KUBECONFIG"] = str(path)
+
+    async def _start_docker(self) -> None:
+        from .docker.engine_api import EngineServer
+        from .docker.hands import DockerPlatform
+        from .docker.host import DockerHost
+        from .docker.processes import MarketProcesses
+
+        image, earlier, _ = self._deployed()
+        self.docker = host = DockerHost(
+            MarketProcesses(self.market),
+            replicas=len(self.market.pods),
+            image=image,
+            earlier=earlier,
+            pace=self._pace,
+            age_s=time.time() - self.market.deployed_at,
+            seed=self.seed,
+        )
+        self.platform = DockerPlatform(host)
+        server = EngineServer(host)
+        self._closing.append(server.close)
+        address = await server.start(self.temp_tree.folder / "docker.sock")
+        self._note_restarts()
+        missing = self.scenario.missing
+        host.troubles.no_logs = NO_LOGS if "logs" in missing else ""
+        host.troubles.refuses = READ_ONLY if "rights" in missing else ""
+        nowhere = f"unix://{self.temp_tree.folder / 'no-docker.sock'}"
+        self._urls["DOCKER_HOST"] = nowhere if "kubernetes" in missing else address
+        self._urls["KUBECONFIG"] = "none"
 
     def _deployed(self) -> tuple[str, Earlier | None, Rescaling | None]:
         """The image that runs by now, the revision before it, and whether somebody has scaled it, by what is past."""
@@ -226,7 +266,7 @@ class DrillWorld:
         for pod in self.market.pods.values():
             if pod.restarts:
                 end = OUT_OF_MEMORY if pod.ended == OOM else CRASHED
-                self.cluster.hands.restarted_before(pod.name, end, pod.started_at, pod.restarts)
+                self.platform.hands.restarted_before(pod.name, end, pod.started_at, pod.restarts)
 
     async def _start_prometheus(self) -> None:
         if self._prometheus_kind == "real":
@@ -249,6 +289,7 @@ class DrillWorld:
             "redis": {"url": self._redis_url},
             "prometheus": {"url": self._urls["PROMETHEUS_URL"]},
             "kubernetes": {"kubeconfig": self._urls["KUBECONFIG"]},
+            "docker": {"host": self._urls.get("DOCKER_HOST", "none")},
             "api": {
                 "url": self._urls["API_URL"],
                 "cron_secret": self._secrets["cron"],

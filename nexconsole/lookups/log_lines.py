@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Value
 from ..sources.log_entry import RANK, LogEntry, order
+from ..sources.workload_runtime import runtime_of
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ async def _look(
     last = before if isinstance(before, SubjectLines) else SubjectLines()
     found = list(last.lines)
     read_to: dict[str, int] = {}
-    for uid, log in list(sources.kubernetes.logs.followed.items()):
+    runtime = runtime_of(sources)
+    logs = runtime.logs.followed if runtime is not None else {}
+    for uid, log in list(logs.items()):
         if not followed(uid, log.name):
             continue
         total = log.recent.total

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..errors import SourceError
+from ..errors import NotConfigured, SourceError
 from ..model import Value
 from ..sources import resources
+from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -68,21 +69,23 @@ class PodFacts(Value):
 
 
 async def read(sources: Sources, settings: Settings, subject: Subject) -> PodFacts:
-    kubernetes = sources.kubernetes
+    runtime = runtime_of(sources)
+    if runtime is None:
+        raise NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}")
     name = subject.arguments.get("pod") or subject.title
-    pod = await kubernetes.pod(name)
+    pod = await runtime.pod(name)
     if pod is None or subject.id not in (name, clean(pod.metadata.uid, 60)):
-        return PodFacts(source="kubernetes", found=False)
-    facts = _facts(pod)
+        return PodFacts(source=runtime.name, found=False)
+    facts = _facts(pod, runtime.name)
     try:
-        events = await kubernetes.events_of(name, pod.metadata.uid)
+        events = await runtime.events_of(name, pod.metadata.uid)
     except SourceError as error:
         return replace(facts, events_error=str(error))
     told = sorted(map(_event, events), key=lambda event: event.at.timestamp() if event.at else 0.0)
     return replace(facts, events=tuple(reversed(told[-MOST_EVENTS:])))
 
 
-def _facts(pod: resources.PodResource) -> PodFacts:
+def _facts(pod: resources.PodResource, source: str) -> PodFacts:
     condition = pod.condition("Ready")
     ending = pod.metadata.deletion_timestamp is not None
     owner = next((owner for owner in pod.metadata.owner_references or () if owner.controller), None)
@@ -93,7 +96,7 @@ def _facts(pod: resources.PodResource) -> PodFacts:
     statuses += [(status, True) for status in pod.status.init_container_statuses or ()]
     failing = [one for one in pod.status.conditions or () if one.status == "False" and (one.reason or one.message)]
     return PodFacts(
-        source="kubernetes",
+        source=source,
         found=True,
         name=clean(pod.metadata.name, 100),
         uid=clean(pod.metadata.uid, 60),

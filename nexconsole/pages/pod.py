@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from ..lookups.pod import ContainerFacts, PodEvent, PodFacts
     from ..signals.circuits import Circuits
     from ..signals.pods import OtherPod, Pod
-    from ..signals.workloads import Workloads
+    from ..signals.workloads_value import Workloads
 
 NOUN = "Pod"
 FACTS = cast("SignalKey[PodFacts]", ROW)
 WORKLOADS: SignalKey[Workloads] = SignalKey("workloads")
 CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
 SIGNALS = frozenset[str]({WORKLOADS, CIRCUITS, ROW, LINES})
+
+
+NO_EVENTS = {
+    "pod": "none: the cluster keeps them for an hour or so",
+    "container": "none that the Engine still keeps",
+}
 
 
 def _name(context: PageContext) -> str:
@@ -42,7 +48,15 @@ def _other(context: PageContext) -> OtherPod | None:
     return next((pod for pod in others if context.subject.id in (pod.uid, pod.name)), None)
 
 
-GONE = "the cluster has no pod of this name and identity: it was replaced, or never was"
+def _unit(context: PageContext) -> str:
+    value = WORKLOADS.value(context.readings)
+    return value.unit if value is not None else "pod"
+
+
+def _gone(context: PageContext) -> str:
+    if _unit(context) == "pod":
+        return "the cluster has no pod of this name and identity: it was replaced, or never was"
+    return "there is no container of NexNum of this name and identity: it was made anew, or never was"
 
 
 def present(context: PageContext) -> bool | None:
@@ -55,7 +69,7 @@ def present(context: PageContext) -> bool | None:
 def headline(context: PageContext) -> Span:
     pod, facts = _pod(context), FACTS.value(context.readings)
     if facts is not None and not facts.found:
-        return "no such pod is there", "muted"
+        return f"no such {_unit(context)} is there", "muted"
     ready = facts.ready if facts is not None else pod.ready if pod is not None else None
     reason = plain(pod.reason, 300) if pod is not None else ""
     if ready is None:
@@ -93,7 +107,8 @@ def _state(context: PageContext) -> Section:
             yield from fact("", (plain(trouble, 400), "text"), width)
         age = duration(since(facts.created_at, context.now))
         yield from fact("age", [(age, "text"), (f"since {clock(facts.created_at)}", "muted")], width)
-        yield from fact("node", (plain(facts.node, 120) or "none: it is not scheduled", "text"), width)
+        nowhere = "none: it is not scheduled" if _unit(context) == "pod" else "not known"
+        yield from fact("node", (plain(facts.node, 120) or nowhere, "text"), width)
         yield from fact("owner", (plain(facts.owner, 160) or "none", "muted"), width)
         if (other := _other(context)) is not None:
             yield from fact("counted", (f"nowhere: {plain(other.why, 200)}", "text"), width)
@@ -101,7 +116,7 @@ def _state(context: PageContext) -> Section:
 
     facts = FACTS.value(context.readings)
     wrong = facts is not None and facts.found and not facts.ready and _other(context) is None
-    return from_signal(context, "State", FACTS, draw, level=_level(context) if wrong else "calm", gone=GONE)
+    return from_signal(context, "State", FACTS, draw, level=_level(context) if wrong else "calm", gone=_gone(context))
 
 
 def _level(context: PageContext) -> str:
@@ -163,7 +178,7 @@ def _events(context: PageContext) -> Section:
         if facts.events_error:
             yield from sentence(f"not known: {facts.events_error}", "muted", context.width)
         elif not facts.events:
-            yield from sentence("none: the cluster keeps them for an hour or so", "muted", context.width)
+            yield from sentence(NO_EVENTS[_unit(context)], "muted", context.width)
         for event in facts.events:
             yield from _event(event, context)
 

@@ -93,6 +93,12 @@ def _entries(providers: Sequence[ProviderCircuit], calm: int) -> list[Entry]:
     return entries
 
 
+def _unit(space: RenderContext) -> str:
+    """What a process is called: "pod", or "container"."""
+    value = SIGNAL.value(space.readings)
+    return plain(value.unit, 20) if value is not None else "pod"
+
+
 def _taken(space: RenderContext) -> datetime | None:
     reading = space.readings.get(SIGNAL)
     return reading.taken_at if reading else None
@@ -110,7 +116,7 @@ def _summary(value: Circuits, space: RenderContext) -> Line:
     opened = value.opened_in
     if len(opened) == 1 and value.pods_followed > 1 and max(opened.values()) > 1:
         [pod] = opened
-        whose = f"in ONE POD alone: {cut_front(plain(pod, 80), 8)}"
+        whose = f"in ONE {plain(value.unit, 20).upper()} alone: {cut_front(plain(pod, 80), 8)}"
         parts.append((whose, space.ink if space.ink != "text" else "warn"))
     if states["half-open"]:
         parts.append((f"~ {states['half-open']} half-open", "warn"))
@@ -121,9 +127,9 @@ def _summary(value: Circuits, space: RenderContext) -> Line:
     if disabled:
         parts.append((f"○ {disabled} disabled", "muted"))
     if value.pods_followed < value.pods:
-        parts.append((f"{value.pods_followed} of {value.pods} pods followed", "warn"))
+        parts.append((f"{value.pods_followed} of {several(value.pods, plain(value.unit, 20))} followed", "warn"))
     if value.catching_up:
-        parts.append((f"older lines of {several(value.catching_up, 'pod')} are being read", "muted"))
+        parts.append((f"older lines of {several(value.catching_up, plain(value.unit, 20))} are being read", "muted"))
     if value.lines_dropped:
         parts.append((f"{count(value.lines_dropped)} log lines dropped", "warn"))
     return phrases(parts, space.width, ("  ", "muted"))
@@ -155,7 +161,7 @@ def _state(provider: ProviderCircuit, space: RenderContext, taken: datetime | No
     for state in ("open", "half-open"):
         held = [h for h in pods if h.state == state]
         if held:
-            parts.append((f"{state.upper()} {len(held)}/{len(pods)} pods", ink))
+            parts.append((f"{state.upper()} {len(held)}/{len(pods)} {_unit(space)}s", ink))
         if shared and shared.state == state:
             parts.append((f"shared {state.upper()}" if space.width >= 50 or not parts else "+shared", ink))
         if state == provider.state:

@@ -66,7 +66,8 @@ def check(name: str) -> Subject:
 
 
 def change(change: Change) -> Subject:
-    """One change; a provider's and a pod's also gives what can be done to it."""
+    """One change; a provider's and a pod's also gives what can be done to it. A container is a pod."""
     kind = change.subject.partition(" ")[0]
+    kind = "pod" if kind == "container" else kind
     arguments = {kind: change.target} if kind in ("provider", "pod") and change.target else {}
     return Subject(kind="change", id=change_id(change), title=change.text or change.subject, arguments=arguments)

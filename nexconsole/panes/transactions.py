@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..signals.circuits import Circuits
     from ..signals.onset import Onsets
     from ..signals.transactions import Transactions
-    from ..signals.workloads import Workloads
+    from ..signals.workloads_value import Workloads
 
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 

@@ -13,7 +13,7 @@ from . import subjects
 if TYPE_CHECKING:
     from ..signals.change import Change
     from ..signals.pods import OtherPod, Pod
-    from ..signals.workloads import Workloads
+    from ..signals.workloads_value import Workloads
 
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
 EVIDENCE = (CHANGES,)  # what changed: drawn here, and judged by nobody
@@ -36,8 +36,10 @@ def small(value: Workloads, space: RenderContext) -> Panel:
 def detail(value: Workloads, space: RenderContext) -> Panel:
     place = ((f"{plain(value.namespace, 60)}/{plain(value.deployment, 80)}", "strong"),)
     counts = f"{value.desired} wanted, {value.updated} updated, {value.ready} ready, {value.available} available"
+    if value.unit != "pod":
+        counts = f"{value.desired} there, {value.ready} ready, {value.updated} with the newest image"
     note = phrases([(plain(value.rollout_note), "text")], space.width) if value.rollout_note else ()
-    title = f"    {'pod':<44} {'phase':<10} {'restarts':>8} {'age':>10}  reason"
+    title = f"    {value.unit:<44} {'phase':<10} {'restarts':>8} {'age':>10}  reason"
     head = (
         (*place, ("   ", "text"), *phrases(_words(value, space), space.width, ("  ", "muted"))),
         ((counts, "text"),),
@@ -61,7 +63,8 @@ def _about(value: Workloads) -> list[list[Span]]:
     if value.release is not None and value.release.withdrawn:
         lines.append([(f"{plain(value.release.withdrawn, 120)} was taken back", "text")])
     if value.others:
-        lines.append([(f"{_others(value)}: counted nowhere, and no target", "text")])
+        said = "counted nowhere, and no target" if value.unit == "pod" else "not NexNum's own, and no target"
+        lines.append([(f"{_others(value)}: {said}", "text")])
     return lines
 
 
@@ -77,6 +80,8 @@ def _by(change: Change) -> str:
 
 
 def _others(value: Workloads) -> str:
+    if value.unit != "pod":
+        return several(len(value.others), "other container", "other containers")
     return several(len(value.others), "other pod under its labels", "other pods under its labels")
 
 
@@ -85,7 +90,7 @@ def brief(value: Workloads, space: RenderContext) -> Line:
 
 
 def _alert_level(value: Workloads, space: RenderContext) -> str:
-    return space.mood_or(value.ready < value.desired or value.rollout == "stuck")
+    return space.mood_or(value.ready < value.desired or bool(value.idle_services) or value.rollout == "stuck")
 
 
 def _ink(space: RenderContext) -> str:
@@ -98,7 +103,8 @@ def _words(value: Workloads, space: RenderContext) -> list[Span]:
     parts: list[Span] = [(f"{name} {value.ready}/{value.desired} ready", _ink(space) if short else "text")]
     if value.rollout != "complete":
         ink = _ink(space) if value.rollout == "stuck" else "text"
-        parts.append((f"rollout {plain(value.rollout, 20)}", ink))
+        word = "rollout" if value.unit == "pod" else "change of images"
+        parts.append((f"{word} {plain(value.rollout, 20)}", ink))
     if (fresh := _released(value, space)) is not None:
         parts.append(fresh)
     recent = [pod for pod in value.pods if (since(pod.restarted_at, space.now) or RECENT_S) < RECENT_S]
@@ -108,8 +114,11 @@ def _words(value: Workloads, space: RenderContext) -> list[Span]:
         parts.append((f"restarted {duration(age)} ago", "text"))
     elif restarts:
         parts.append((several(restarts, "restart"), "muted"))
-    if value.others:
+    if value.others and value.unit == "pod":
         parts.append((_others(value), "muted"))
+    for service in value.services[1:]:
+        ink = _ink(space) if service.ready < service.desired else "muted"
+        parts.append((f"{plain(service.name, 40)} {service.ready}/{service.desired}", ink))
     return parts
 
 
@@ -122,6 +131,8 @@ def _released(value: Workloads, space: RenderContext) -> Span | None:
 def _scaling(value: Workloads) -> list[Span]:
     scaler = value.autoscaler
     if scaler is None:
+        if value.unit != "pod":
+            return [("Docker Compose: no autoscaler, no rollouts, no revisions to go back to", "muted")]
         return [("no autoscaler", "muted")]
     parts: list[Span] = [(f"autoscaler {scaler.minimum}-{scaler.maximum}, now {scaler.current}", "muted")]
     if scaler.desired != scaler.current:

@@ -101,6 +101,7 @@ def sealed(settings: Settings, replay: Replay) -> Settings:
         **bare,
         **about,
         kubernetes=msgspec.structs.replace(settings.kubernetes, kubeconfig=""),
+        docker=msgspec.structs.replace(settings.docker, host=""),
         warroom=msgspec.structs.replace(settings.warroom, redis_url=""),
         recording=msgspec.structs.replace(settings.recording, every_s=0.0),
         recorder=msgspec.structs.replace(settings.recorder, enabled=False),

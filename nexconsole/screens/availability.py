@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..session.capabilities import Capabilities, Capability
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
@@ -44,7 +45,7 @@ NOTHING_TO_DO = {
     "undo": "nothing was done that could be undone",
     "dismiss_ended": "no action has ended",
     "stop": "nothing is being sent",
-    "logs": "kubernetes is not configured",
+    "logs": NOT_CONFIGURED,
 }
 
 
@@ -65,5 +66,5 @@ def works_now(action: str, session: Session, waiting: Sequence[Proposal], capabi
         "undo": session.undoable is not None,
         "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in session.shown),
         "stop": any(operation.phase in ("sending", "waiting") for operation in session.under_way),
-        "logs": session.sources.has("kubernetes"),
+        "logs": runtime_of(session.sources) is not None,
     }[action]

@@ -23,6 +23,7 @@ from ..settings import Settings
 from ..signals.provider_names import known_names
 from ..sources import Sources
 from ..sources.lazy_clients import LazyClients
+from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
 from ..text.units import stopwatch
 from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
@@ -328,10 +329,10 @@ class Controller:
         """The pods' logs: only lines that speak of `of`, only those of the pod with that name, if they are given."""
         from .pod_logs import PodLogs
 
-        if not self.session.sources.has("kubernetes"):
-            self.console.say("no logs: kubernetes is not configured: set kubernetes.kubeconfig or KUBECONFIG")
+        if (runtime := runtime_of(self.session.sources)) is None:
+            self.console.say(f"no logs: {NOT_CONFIGURED}: {HOW}")
             return
-        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of, pod, self._provider_names))
+        self.app.push_screen(PodLogs(runtime, of, pod, self._provider_names))
 
     def _provider_names(self) -> dict[str, tuple[str, ...]]:
         """The known providers, each with all its names. (nexnum.md#provider-rows)"""

@@ -11,6 +11,7 @@ from ..catalogue import LOGS, Subject
 from ..session.capabilities import Capability
 from ..session.offers import MOST_TARGETS, ActionOffer, action_offers
 from ..session.verbs import Verb, verbs
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..widgets.banner import bound_keys, titled
 from .controller import Controller
 from .palette import PaletteCommand
@@ -314,16 +315,17 @@ def _action(controller: Controller, offer: ActionOffer) -> PaletteCommand:
 
 
 def _logs(controller: Controller) -> list[PaletteCommand]:
-    why_not = "" if controller.session.sources.has("kubernetes") else "kubernetes is not configured"
-    detail = "follows the pods' logs"
+    why_not = "" if (runtime := runtime_of(controller.session.sources)) is not None else NOT_CONFIGURED
+    noun = runtime.noun if runtime is not None else "pod"
+    detail = f"follows the {noun}s' logs"
     whole = PaletteCommand(
         name=LOGS,
-        title="Pods' logs",
+        title=f"{noun.capitalize()}s' logs",
         binding="logs.show",
         detail=detail,
         run=controller.logs,
         why_not=why_not,
-        words=("tail", "kubectl logs"),
+        words=("tail", "kubectl logs", "docker logs"),
         weight=0.2,
     )
     names = (*controller.session.known("provider")[:MOST_TARGETS], "OUTBOX", "RECONCILE")
@@ -334,7 +336,7 @@ def _logs(controller: Controller) -> list[PaletteCommand]:
             detail=detail,
             run=partial(controller.logs, name),
             why_not=why_not,
-            words=("tail", "kubectl logs"),
+            words=("tail", "kubectl logs", "docker logs"),
             weight=-1.0,
             targets=(name,),
         )

@@ -45,9 +45,9 @@ class LogPage(Protocol):
 
 def title(page: LogPage, width: int) -> str:
     if page.view.purchase is not None:
-        return "Pods' logs: one purchase"
+        return f"{page.logs.noun.capitalize()}s' logs: one purchase"
     pod = page.view.filter.pod
-    return f"Log of {cut_front(plain(pod, 80), max(8, width // 2))}" if pod else "Pods' logs"
+    return f"Log of {cut_front(plain(pod, 80), max(8, width // 2))}" if pod else f"{page.logs.noun.capitalize()}s' logs"
 
 
 def aside(page: LogPage) -> list[Span]:
@@ -59,9 +59,9 @@ def aside(page: LogPage) -> list[Span]:
     if view.unkept:
         parts.append((f"{count(view.unkept)} of them not kept", "warn"))
     if logs.error is not None:
-        parts.append((f"the pods are not known: {cut(plain(logs.error), 60)}", "warn"))
+        parts.append((f"the {logs.noun}s are not known: {cut(plain(logs.error), 60)}", "warn"))
     else:
-        parts.append((f"{count(len(logs.followed))} of {several(logs.pods, 'pod')}", "muted"))
+        parts.append((f"{count(len(logs.followed))} of {several(logs.pods, logs.noun)}", "muted"))
     broken = sum(pod.error is not None for pod in logs.followed.values())
     if broken:
         parts.append((f"{broken} not answering", "warn"))
@@ -109,7 +109,7 @@ def _purchase(page: LogPage, width: int) -> tuple[Line, ...]:
     if len(kept) == 1 and not page.view.reading_back:
         return (phrases([*parts, (ALONE, "warn"), back], width),)
     pods = len({entry.pod for entry in kept})
-    parts += [(f"{several(len(kept), 'line')} of {several(pods, 'pod')}", "text"), back]
+    parts += [(f"{several(len(kept), 'line')} of {several(pods, page.logs.noun)}", "text"), back]
     times = [at for entry in (*kept[:1], *kept[-1:]) if (at := entry.at) is not None]
     if len(times) == 2:
         parts.append((f"{clock(times[0])} to {clock(times[1])}", "muted"))
@@ -159,9 +159,9 @@ def pod_meant(text: str, names: Iterable[str]) -> str:
     return text if text in names else ending[0] if text and len(ending) == 1 else ""
 
 
-def no_pod(text: str, names: tuple[str, ...]) -> str:
-    """Why this names no pod; "" where it does, or where it is empty."""
+def no_pod(text: str, names: tuple[str, ...], noun: str = "pod") -> str:
+    """Why this names no pod, or no container (`noun`); "" where it does, or where it is empty."""
     if not text or pod_meant(text, names):
         return ""
     many = sum(name.endswith(text) for name in names)
-    return f"{count(many)} pods' names end so: type more of it" if many else "no pod has this name, or ends so"
+    return f"{count(many)} {noun}s' names end so: type more of it" if many else f"no {noun} has this name, or ends so"

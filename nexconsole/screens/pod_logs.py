@@ -28,7 +28,7 @@ from .pod_log_rows import LogRows, harmless
 from .prompt import Prompt
 
 if TYPE_CHECKING:
-    from ..sources.kubernetes import KubernetesSource
+    from ..sources.workload_runtime import WorkloadRuntime
 
 EVERY_S = 0.25
 AGAIN_S = 0.03  # where more is to be read than one turn may take
@@ -79,13 +79,13 @@ class PodLogs(PageScreen[None]):
 
     def __init__(
         self,
-        kubernetes: KubernetesSource,
+        runtime: WorkloadRuntime,
         of: str = "",
         pod: str = "",
         providers: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
     ) -> None:
         super().__init__()
-        self.logs = kubernetes.logs
+        self.logs = runtime.logs
         self._providers = providers
         known = of in (names := providers())
         wanted = LogFilter(provider=of if known else "", labels=names.get(of, ()), words="" if known else of, pod=pod)
@@ -281,10 +281,10 @@ class PodLogs(PageScreen[None]):
     async def _ask_pod(self) -> None:
         names = self.pods
         prompt = Prompt(
-            "only lines of which pod? its name, or how it ends",
+            f"only lines of which {self.logs.noun}? its name, or how it ends",
             hint="empty shows all",
             offered=names,
-            wrong=lambda text: words.no_pod(text, names),
+            wrong=lambda text: words.no_pod(text, names, self.logs.noun),
             own_words=True,
         )
         text = await self.app.push_screen_wait(prompt)

@@ -9,6 +9,7 @@ from functools import partial
 from ..catalogue import LOGS, Subject
 from ..session.capabilities import Capability
 from ..session.verbs import Verb, verbs
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..widgets.spans import plain
 from .controller import Controller
 from .page import PageScreen
@@ -35,13 +36,18 @@ def menu_lines(controller: Controller, subject: Subject) -> list[MenuLine]:
     if (pod := subject.arguments.get("pod")) is not None:
         log = PaletteCommand(
             name=LOGS,
-            title="Its pod's log" if subject.kind != "pod" else "Its log",
+            title=f"Its {_noun(controller)}'s log" if subject.kind != "pod" else "Its log",
             detail=f"follows the log of {pod}",
             run=partial(controller.logs, pod=pod),
-            why_not="" if controller.session.sources.has("kubernetes") else "kubernetes is not configured",
+            why_not="" if runtime_of(controller.session.sources) is not None else NOT_CONFIGURED,
         )
         lines.append(MenuLine(letter="l", command=log))
     return lines
+
+
+def _noun(controller: Controller) -> str:
+    runtime = runtime_of(controller.session.sources)
+    return runtime.noun if runtime is not None else "pod"
 
 
 def _command(controller: Controller, verb: Verb) -> PaletteCommand:

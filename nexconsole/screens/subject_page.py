@@ -20,6 +20,7 @@ from ..pages.section import PageContext, sentence
 from ..session.session import Session
 from ..signals.readings import readings
 from ..signals.signal import Signal
+from ..sources.workload_runtime import runtime_of
 from ..text.units import clock
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
@@ -152,7 +153,9 @@ class SubjectScreen(PageScreen[None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def _title(self) -> str:
-        title = f"{self._page.NOUN} {plain(self.subject.title, 120)}".strip()
+        runtime = runtime_of(self._session.sources)
+        noun = runtime.noun.capitalize() if self._page.NOUN == "Pod" and runtime is not None else self._page.NOUN
+        title = f"{noun} {plain(self.subject.title, 120)}".strip()
         return title if ":" in title.partition(" ")[0] else title[:1].upper() + title[1:]
 
     def _known(self, width: int) -> PageContext:

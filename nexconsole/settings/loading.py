@@ -19,10 +19,8 @@ import msgspec
 
 from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
-from . import notify, own_signals, profiles, secret_commands, settings_file
-from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, Glyphs, LogLevel, Motion, Settings
-
-POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+from . import notify, own_signals, platform_choice, profiles, secret_commands, settings_file
+from .tables import AS_DOCKER, THEMES, Glyphs, LogLevel, Motion, Settings
 
 # Variables that NexNum people already have, and the keys that they set.
 ENVIRONMENT = {
@@ -34,6 +32,9 @@ ENVIRONMENT = {
     "API_URL": "api.url",
     "CRON_SECRET": "api.cron_secret",
     "KUBECONFIG": "kubernetes.kubeconfig",
+    "DOCKER_HOST": "docker.host",
+    "DOCKER_CERT_PATH": "docker.cert_path",
+    "DOCKER_TLS_VERIFY": "docker.tls_verify",
     "MEILI_HOST": "search.url",
     "MEILISEARCH_HOST": "search.url",
 }
@@ -136,7 +137,7 @@ def load(
         _lay_environment(environ, values, origins)
     for key, value in flags.items():
         values[key], origins[key] = value, "flag"
-    _find_cluster(environ, values, origins, name)
+    platform_choice.choose(values, origins, environ, name)
     settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
     for key, value in values.items():
         _check(key, value, origins[key])
@@ -186,7 +187,7 @@ def _lay_environment(environ: Mapping[str, str], values: dict[str, Any], origins
         if value := environ.get(variable):
             if key == "search.url" and "://" not in value:
                 value = f"http://{value}"  # Meilisearch's own name for it is host:port
-            values[key], origins[key] = value, variable
+            values[key], origins[key] = value if key != "docker.tls_verify" else True, variable
 
 
 def _unused(environ: Mapping[str, str], values: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -195,15 +196,6 @@ def _unused(environ: Mapping[str, str], values: Mapping[str, Any], name: str) ->
     if not unused:
         return ()
     return (f"not used: {', '.join(unused)} of the environment: the profile {name} says where to go, and has none",)
-
-
-def _find_cluster(environ: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], profile: str) -> None:
-    """Where nobody names a cluster, the one that kubectl would use: with a profile only if that names the context."""
-    at_hand = "" if profile and not values.get("kubernetes.context") else _cluster_at_hand(environ)
-    if "kubernetes.kubeconfig" not in values and at_hand:
-        values["kubernetes.kubeconfig"], origins["kubernetes.kubeconfig"] = AS_KUBECTL, at_hand
-    elif values.get("kubernetes.kubeconfig") == NO_CLUSTER:
-        values["kubernetes.kubeconfig"] = ""
 
 
 def _check(key: str, value: Any, origin: str) -> None:
@@ -259,16 +251,6 @@ def mask_url(url: str) -> str:
     return head + at + place + (question + shown if question else "")
 
 
-def _cluster_at_hand(environ: Mapping[str, str]) -> str:
-    """What kubectl would use where nobody names a cluster; "" where it has nothing either."""
-    home = environ.get("HOME", "")
-    if home and os.path.isfile(Path(home, ".kube/config")):  # False too where it may not be looked at
-        return f"{home}/.kube/config is there, which kubectl uses too"
-    if environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT") and os.path.isfile(POD_TOKEN):
-        return "this is a pod, whose own account kubectl uses too"
-    return ""
-
-
 def _convert(document: dict[str, Any], origin: Callable[[str], str]) -> Settings:
     """Check names and types; `origin` says for a key where its value came from."""
     try:
@@ -302,6 +284,7 @@ def _check_url(key: str, url: str, origin: str) -> None:
             "unix",
         ),
         "warroom.redis_url": ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"),
+        "docker.host": ("unix", "tcp", "http", "https", "ssh"),
     }.get(key, ("http", "https"))
     given = url.strip().partition("://")
     if key == "postgres.url" and not given[1] and "=" in url:  # libpq's `host=... dbname=...`
@@ -321,6 +304,10 @@ def _check_value(key: str, value: Any, origin: str) -> None:
         least, most = BOUNDS.get(key, (0.0, math.inf))
         if not least <= value <= most:
             raise SettingsError(f"{origin}: {key}: expected {least:g} to {most:g}, got {value}")
+    if key == "docker.host" and value not in ("", AS_DOCKER):
+        _check_url(key, value, origin)
+        if "@" in value and ":" in value.partition("://")[2].rpartition("@")[0]:
+            raise SettingsError(f"{origin}: {key}: a password is not taken here: use a key, or an agent")
     if key == "signals":
         own_signals.check(value, origin)
     if key.startswith("notify."):

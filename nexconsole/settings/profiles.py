@@ -24,7 +24,7 @@ MOST, LONGEST = 12, 20
 PLACES = ("journal.folder", "recorder.file", "break_glass.file")
 STATE = {"journal.folder": "journal", "recorder.file": "flight.record", "break_glass.file": "break-glass.txt"}
 # Tables whose keys say where a NexNum is: with a profile, no flag and no variable says that.
-ADDRESSES = ("postgres", "redis", "prometheus", "api", "kubernetes", "search", "alertmanager", "warroom")
+ADDRESSES = ("postgres", "redis", "prometheus", "api", "kubernetes", "docker", "search", "alertmanager", "warroom")
 
 Document = dict[str, Any]
 

@@ -23,6 +23,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 IN_CLUSTER, AS_KUBECTL, NO_CLUSTER = "in-cluster", "as-kubectl", "none"  # what kubernetes.kubeconfig may be but a path
+AS_DOCKER = "as-docker"  # what docker.host may be but an address, and "none"
 
 LOCK_FAMILIES = {
     "purchase": "lock:purchase:*",
@@ -102,6 +103,25 @@ class KubernetesSettings(SettingsTable):
     log_tail_lines: int = 2000  # and at most so many lines of each pod
     secret: str = "nexnum-secrets"  # the Secret that holds DATABASE_URL
     database_from_secret: bool = False  # take DATABASE_URL from the Secret where none is set
+
+
+class DockerSettings(SettingsTable):
+    """NexNum in containers of Docker Compose (nexnum.md#deployment): in the place of Kubernetes, where it is set."""
+
+    # DOCKER_HOST, where no cluster is named: unix:///path, tcp://host:2376, ssh://user@host; "as-docker":
+    # /var/run/docker.sock (this is what it is by itself where that is there and nothing of Kubernetes is); "none"
+    host: str = ""
+    cert_path: str = ""  # DOCKER_CERT_PATH: the folder with ca.pem, cert.pem and key.pem, for tcp://
+    tls_verify: bool = False  # DOCKER_TLS_VERIFY: speak TLS over tcp://, and check the certificate
+    project: str = ""  # the Compose project; empty: the app service's
+    app: str = "nexnum-app"  # the service that sells
+    worker: str = "nexnum-worker"  # the service of the background work; empty: there is none
+    timeout_s: float = 3.0  # for one request
+    connect_timeout_s: float = 8.0  # for a connection over ssh, which logs in each time
+    stop_s: int = 10  # how long a container has to end before it is killed, where it is restarted
+    follow_containers: int = 50  # at most so many containers' logs are followed; the rest are counted
+    log_since_s: int = 900  # at the start, logs are read from so long ago
+    log_tail_lines: int = 2000  # and at most so many lines of each container
 
 
 class ApiSettings(SettingsTable):
@@ -372,6 +392,7 @@ class Settings(SettingsTable):
     redis: RedisSettings = RedisSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    docker: DockerSettings = DockerSettings()
     api: ApiSettings = ApiSettings()
     search: SearchSettings = SearchSettings()
     providers: ProvidersSettings = ProvidersSettings()

@@ -17,7 +17,7 @@ from ..errors import NotConfigured, SourceError
 from ..model import Value, utc_now
 from ..text.sanitize import clean
 from ..text.units import clock, count, duration, several
-from . import changes_alerts, changes_cluster, changes_rows, changes_servers
+from . import changes_alerts, changes_cluster, changes_docker, changes_rows, changes_servers
 from .change import CHANGES, Change, ChangeKind, ChangeLog
 from .change_log import Trail, against, before_onset, log_of, newest, uncertain_s
 from .failure_kinds import FEW_ON_POD, split
@@ -26,7 +26,7 @@ from .onset import ONSET, Onset
 from .pods import started_at
 from .probe import PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import LISTED, Signal, SubjectState
-from .workloads import Workloads
+from .workloads_value import Workloads
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -86,6 +86,7 @@ class WatchedSystem:
 def _watched() -> tuple[WatchedSystem, ...]:
     return (
         WatchedSystem("kubernetes", changes_cluster.EVERY_S, changes_cluster.ClusterTrail()),
+        WatchedSystem("docker", changes_docker.EVERY_S, changes_docker.DockerTrail()),
         WatchedSystem("postgres", changes_servers.POSTGRES_EVERY_S, changes_servers.PostgresTrail()),
         WatchedSystem("postgres", changes_rows.PROVIDERS_EVERY_S, changes_rows.ProvidersTrail()),
         WatchedSystem("postgres", changes_rows.AUDIT_EVERY_S, changes_rows.AuditTrail()),

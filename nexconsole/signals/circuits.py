@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, BreakerTraffic
+from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean_name
 from ..text.units import period
 from .breaker_views import Holder, PodView, flaps, outlasting, with_history
@@ -69,6 +70,7 @@ class Circuits(Value):
     providers: tuple[ProviderCircuit, ...] = ()
     pods_followed: int = 0
     pods: int = 0
+    unit: str = "pod"  # or "container"
     reach_s: float | None = None
     catching_up: int = 0
     lines_dropped: int = 0
@@ -148,8 +150,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
     Raises the first SourceError when none does, NotConfigured when there is none to ask.
     """
-    if not any(sources.has(name) for name in ("kubernetes", "redis", "postgres")):
-        raise NotConfigured("kubernetes", "circuits need kubernetes, redis or postgres: set kubernetes.kubeconfig")
+    if runtime_of(sources) is None and not any(sources.has(name) for name in ("redis", "postgres")):
+        raise NotConfigured("kubernetes", f"circuits need kubernetes, docker, redis or postgres: {HOW}")
     before = previous if isinstance(previous, Circuits) else None
     parts = Parts()
     await asyncio.gather(_follow(parts, sources), _ask(parts, sources, before))
@@ -166,14 +168,14 @@ async def _follow(parts: Parts, sources: Sources) -> None:
     following = await follow(sources)
     parts.logs = following.logs
     parts.notes += following.notes
-    if not sources.has("kubernetes"):
-        parts.notes.append("the pods' own breakers are not read: kubernetes is not configured")
+    if runtime_of(sources) is None:
+        parts.notes.append(f"the pods' own breakers are not read: {NOT_CONFIGURED}")
     elif following.read:
         parts.sources.append(LOGS)
         parts.logs_source = following.source
     else:
         parts.blind = True
-    if following.error is None or not sources.has("kubernetes"):
+    if following.error is None or runtime_of(sources) is None:
         return
     if following.logs is None:
         parts.miss(LOGS, following.error)
@@ -331,6 +333,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         providers=tuple(sorted(providers, key=_urgency)),
         pods_followed=sum(pod.is_followed for pod in pods),
         pods=parts.logs.pods if parts.logs else 0,
+        unit=parts.logs.noun if parts.logs else "pod",
         reach_s=parts.logs.reach_s(now) if parts.logs else None,
         catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
         lines_dropped=history.dropped,
@@ -387,4 +390,5 @@ def _urgency(circuit: ProviderCircuit) -> tuple[bool, int, int, int, str]:
 
 
 def _wake(sources: Sources) -> asyncio.Event | None:
-    return sources.kubernetes.logs.wake if sources.has("kubernetes") else None
+    runtime = runtime_of(sources)
+    return runtime.logs.wake if runtime is not None else None

@@ -145,7 +145,7 @@ def _state_of(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     for state in STATES[:2]:
         pods = [h for h in provider.holders if h.kind == "pod"]
         if held := sum(h.state == state for h in pods):
-            holders.append(f"{state.upper()} in {held} of {several(len(pods), 'pod')}")
+            holders.append(f"{state.upper()} in {held} of {several(len(pods), view.value.unit)}")
         for shared in provider.holders:
             if shared.kind == "shared" and shared.state == state:
                 left = f", {duration(shared.closes_in_s)} left" if shared.closes_in_s is not None else ""
@@ -287,11 +287,12 @@ def _one_pod(view: View[Circuits]) -> ProbeResult:
     watched = _watched(value)
     if value.pods_followed < 2 or not watched:
         return ProbeResult(
-            text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None
+            text=_nobody(value) if not watched else f"not known: it takes two {value.unit}s' logs to tell", value=None
         )
     open_in = value.opened_in
     if len(open_in) != 1:
-        said = f"{several(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
+        unit = value.unit
+        said = f"{several(len(open_in), unit)} have open breakers" if open_in else f"no {unit} has an open breaker"
         return ProbeResult(text=said + _blind(view), value=False)
     [(pod, providers)] = open_in.items()
     alone = bool(value.ill_pod)
@@ -314,7 +315,7 @@ def _nobody(value: Circuits) -> str:
 def _blind(view: View[Circuits]) -> str:
     value = view.value
     missing = value.pods - value.pods_followed
-    return f" ({missing} of {value.pods} pods' logs are not followed)" if missing > 0 else ""
+    return f" ({missing} of {value.pods} {value.unit}s' logs are not followed)" if missing > 0 else ""
 
 
 def _probe(name: str, title: str, kind: str, read: Read, **options: Unpack[ProbeOptions]) -> Probe:

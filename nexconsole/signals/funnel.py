@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypedDict
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
+from ..sources.workload_runtime import HOW, runtime_of
 from ..text.units import period
 from .funnel_parts import PODS_S, PodFunnel, by_pod, sold_ago
 from .funnel_providers import ProviderFunnel, most_frequent, providers_of
@@ -124,8 +125,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
     Raises SourceError where neither can be read, NotConfigured where neither is there.
     """
-    if not sources.has("kubernetes") and not sources.has("prometheus"):
-        raise NotConfigured("kubernetes", "the funnel needs the pods' logs or metrics: set kubernetes.kubeconfig")
+    if runtime_of(sources) is None and not sources.has("prometheus"):
+        raise NotConfigured("kubernetes", f"the funnel needs the pods' logs or metrics: {HOW}")
     before = previous if isinstance(previous, Funnel) else None
     following, answers = await asyncio.gather(follow(sources), _ask(sources, settings, before))
     counted, notes = (answers, ()) if not isinstance(answers, SourceError) else (None, (f"no HTTP answers: {answers}",))

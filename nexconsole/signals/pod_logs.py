@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import utc_now
 from ..sources.breakers import OPEN
+from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean
 from ..text.units import clock, duration
 
@@ -40,22 +41,27 @@ class LogCoverage:
 
 async def follow(sources: Sources) -> LogCoverage:
     """Follow the pods' logs; the first time this waits until what is there has been read."""
-    if not sources.has("kubernetes"):
-        return LogCoverage(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
-    logs = sources.kubernetes.logs
+    runtime = runtime_of(sources)
+    if runtime is None:
+        return LogCoverage(None, False, error=NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}"))
+    logs, noun = runtime.logs, runtime.noun
     await logs.start(FIRST_LOGS_S)
     now = time.monotonic()
     if not logs.listed:
-        return LogCoverage(None, False, error=TimedOut("kubernetes", "the pods have not been listed yet"))
+        return LogCoverage(None, False, error=TimedOut(runtime.name, f"the {noun}s have not been listed yet"))
     alive = [logs.lost_s(pod, now) for pod in logs.followed.values() if not logs.is_lost(pod, now)]
     read = bool(alive) or (logs.error is None and not logs.pods)
-    unread = None if read else TimedOut("kubernetes", "no pod's log is read")
-    notes = (f"pods can't be listed: {logs.error}",) if logs.error else ()
+    unread = None if read else TimedOut(runtime.name, f"no {noun}'s log is read")
+    notes = (f"{noun}s can't be listed: {logs.error}",) if logs.error else ()
     return LogCoverage(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
 
 
 def _notes(logs: Logs) -> list[str]:
-    notes = [] if logs.pods or logs.error else ["no container of the deployment runs"]
+    notes = (
+        []
+        if logs.pods or logs.error
+        else ["no container of the deployment runs" if logs.noun == "pod" else "no container of NexNum runs"]
+    )
     if logs.unreadable is not None:
         notes.append(str(logs.unreadable))
     if logs.pods and logs.container_why.startswith("the first of"):
@@ -63,7 +69,8 @@ def _notes(logs: Logs) -> list[str]:
         notes.append(f"the logs are those of container {clean(name, 60)}: {logs.container_why}")
     if logs.pods > len(logs.followed):
         more = logs.pods - len(logs.followed)
-        notes.append(f"{more} of {logs.pods} pods' logs are not followed (kubernetes.follow_pods)")
+        setting = "kubernetes.follow_pods" if logs.noun == "pod" else "docker.follow_containers"
+        notes.append(f"{more} of {logs.pods} {logs.noun}s' logs are not followed ({setting})")
     failing = [(pod.name, error) for pod in logs.followed.values() if (error := pod.error or pod.unanswered)]
     if failing:
         others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""

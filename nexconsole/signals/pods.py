@@ -46,7 +46,7 @@ class OtherPod:
     why: str
 
 
-def describe(pod: resources.PodResource, chosen: settings.KubernetesSettings, now: datetime) -> Pod:
+def describe(pod: resources.PodResource, now: datetime) -> Pod:
     """One pod in our words. Restarts are counted as in kubectl's column RESTARTS."""
     restarts, restarted_at = count_restarts(pod)
     owner = controller(pod)

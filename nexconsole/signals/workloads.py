@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Unpack
 
@@ -12,13 +11,13 @@ from ..errors import SourceError
 from ..model import Value, utc_now
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
+from ..sources.workload_runtime import on_docker
 from ..text.sanitize import clean
 from ..text.units import count, duration, several, utilization
-from . import releases
-from .pods import OtherPod, Pod, container_read, crashes, describe, describe_other
+from . import compose, releases
+from .pods import container_read, crashes, describe, describe_other
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .release_effect import released
-from .releases import Release
 from .signal import (
     EVERY_PURCHASE,
     LISTED,
@@ -31,6 +30,8 @@ from .signal import (
     SubjectState,
     gauge,
 )
+from .workloads_value import Autoscaler
+from .workloads_value import Workloads as Workloads
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,46 +40,18 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 
-@dataclass(frozen=True, kw_only=True)
-class Autoscaler:
-    name: str
-    minimum: int
-    maximum: int
-    current: int
-    desired: int
-    metrics: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workloads(Value):
-    """rollout: complete, progressing, paused or stuck; `rollout_note` says it in words. `release` is what runs.
-
-    `pods` are the deployment's own; `others` wear the same labels and are counted nowhere. `where` says which cluster
-    and account this is and how that came about; `container` which container is read, where a pod has several.
-    """
-
-    namespace: str
-    deployment: str
-    desired: int
-    ready: int
-    updated: int
-    available: int
-    rollout: str
-    rollout_note: str = ""
-    pods: tuple[Pod, ...] = ()
-    others: tuple[OtherPod, ...] = ()
-    where: str = ""
-    container: str = ""
-    autoscaler: Autoscaler | None = None
-    release: Release | None = None
-
-
 OTHERS_SHOWN = 200
 PODS_AGE_S = 2.5  # a list that the logs' follower has just made will do
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Workloads:
-    """The deployment; its pods and autoscaler where they may be read, else a note says what is missing."""
+    """The deployment; its pods and autoscaler where they may be read, else a note says what is missing.
+
+    In Docker, the containers of the app and the worker.
+    """
+    if on_docker(sources):
+        before = previous if isinstance(previous, Workloads) else None
+        return await compose.read(sources.docker, settings, before, utc_now())
     kubernetes = sources.kubernetes
     deployment, pods, autoscaler = await asyncio.gather(
         kubernetes.deployment(), kubernetes.labelled(PODS_AGE_S), kubernetes.autoscaler(), return_exceptions=True
@@ -96,7 +69,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     elif autoscaler is not None:
         notes += _scaling_notes(autoscaler)
     listed = LabelledPods() if isinstance(pods, BaseException) else pods
-    own = [describe(pod, settings.kubernetes, now) for pod in listed.own if not ending(pod)]
+    own = [describe(pod, now) for pod in listed.own if not ending(pod)]
     others = [*(pod for pod in listed.own if ending(pod)), *listed.others]
     container, doubt = container_read([pod for pod in listed.own if not ending(pod)], settings.kubernetes)
     notes += [doubt] if doubt else []
@@ -210,15 +183,23 @@ def _reasons(value: Workloads, settings: Settings) -> Iterator[Judgement]:
     if value.desired and value.ready == 0:
         yield Judgement(
             "SEV-1",
-            f"purchasing is down: none of {count(value.desired)} pods of {value.deployment} is ready",
+            f"purchasing is down: none of {count(value.desired)} {value.unit}s of {value.deployment} is ready",
             explains=(*EVERY_PURCHASE, REFUSED, "api"),
         )
     elif value.ready < value.desired and value.rollout != "progressing":
-        yield Judgement("SEV-3", f"{count(value.ready)} of {count(value.desired)} pods of {value.deployment} are ready")
+        text = f"{count(value.ready)} of {count(value.desired)} {value.unit}s of {value.deployment} are ready"
+        yield Judgement("SEV-3", text)
+    for service in value.idle_services:
+        text = f"{count(service.ready)} of {several(service.desired, value.unit)} of {service.name} are ready"
+        yield Judgement("SEV-3", f"{text}: background work may stand still", about=f"service {service.name}")
 
 
 def _summary(value: Workloads) -> str:
-    return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
+    ready = f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready"
+    if value.unit != "pod":
+        others = (f"{each.name} {count(each.ready)}/{count(each.desired)}" for each in value.services[1:])
+        return ", ".join((ready, *others))
+    return f"{ready}, rollout {value.rollout}"
 
 
 def _numbers(value: Workloads, every: float, now: datetime) -> Numbers:
@@ -233,12 +214,12 @@ def _states(value: Workloads, known: Mapping[str, str], settings: Settings) -> I
         "stuck": f"the rollout of {name} is stuck",
         "paused": f"the rollout of {name} is paused",
     }
-    if value.rollout in words:
+    if value.rollout in words and value.unit == "pod":
         usual = value.rollout == "complete"
         yield SubjectState(f"rollout {name}", value.rollout, words[value.rollout], usual=usual, brief=True)
     missing = value.ready < value.desired
-    words_of_pods = f"{value.ready} of {value.desired} pods of {name} are ready"
-    yield SubjectState(f"pods of {name}", "missing" if missing else "ready", words_of_pods, usual=not missing)
+    words_of_pods = f"{value.ready} of {value.desired} {value.unit}s of {name} are ready"
+    yield SubjectState(f"{value.unit}s of {name}", "missing" if missing else "ready", words_of_pods, usual=not missing)
     for pod in value.pods[:MOST_SUBJECTS]:
         why = f" ({clean(pod.reason, 100)})" if pod.reason else ""
         subject = f"restarts of {clean(pod.name, 100)}"
@@ -272,7 +253,7 @@ def _down(view: View[Workloads]) -> ProbeResult:
 def _restarts(view: View[Workloads]) -> ProbeResult:
     value = view.value
     if not value.pods:
-        return ProbeResult(text="not known: no pod was seen", value=None)
+        return ProbeResult(text=f"not known: no {value.unit} was seen", value=None)
     restarts = sum(pod.restarts for pod in value.pods)
     restarted = [(pod.restarted_at, pod.reason) for pod in value.pods if pod.restarted_at]
     when = ""
@@ -281,14 +262,15 @@ def _restarts(view: View[Workloads]) -> ProbeResult:
         ago = duration(max(0.0, (view.now - at).total_seconds()))
         when = f", the last {ago} ago" + (f" ({reason})" if reason else "")
     return ProbeResult(
-        text=f"{several(restarts, 'restart')} of {several(len(value.pods), 'pod')}{when}", value=float(restarts)
+        text=f"{several(restarts, 'restart')} of {several(len(value.pods), value.unit)}{when}", value=float(restarts)
     )
 
 
 def _rollout(view: View[Workloads]) -> ProbeResult:
     value = view.value
     note = f": {value.rollout_note}" if value.rollout_note else ""
-    return ProbeResult(text=f"the rollout is {value.rollout}{note}", value=value.rollout)
+    what = "the rollout" if value.unit == "pod" else "Docker Compose has no rollouts; the change of images"
+    return ProbeResult(text=f"{what} is {value.rollout}{note}", value=value.rollout)
 
 
 def _released(view: View[Workloads]) -> ProbeResult:
@@ -298,20 +280,22 @@ def _released(view: View[Workloads]) -> ProbeResult:
         why, lacks = (release.why, release.lacks) if release is not None else ("its revisions were not read", "")
         return ProbeResult(text=f"not known: {why}", value=None, lacks=lacks)
     age = max(0.0, (view.now - release.since).total_seconds())
-    before = f", after {release.before}" if release.before else ", the first that its history knows"
+    first = ", the first that its history knows" if view.value.unit == "pod" else f"; {compose.NO_REVISIONS}"
+    before = f", after {release.before}" if release.before else first
     if release.withdrawn:
         before += f"; {release.withdrawn} was taken back"
-    return ProbeResult(text=f"{release.images} (revision {release.revision}) is {duration(age)} old{before}", value=age)
+    number = f" (revision {release.revision})" if release.revision else ""
+    return ProbeResult(text=f"{release.images}{number} is {duration(age)} old{before}", value=age)
 
 
 def _crashing(view: View[Workloads]) -> ProbeResult:
     """Pods that crash: they are kept from starting again, or ended in failure within the last minutes."""
     value = view.value
     if not value.pods:
-        return ProbeResult(text="not known: no pod was seen", value=None)
+        return ProbeResult(text=f"not known: no {value.unit} was seen", value=None)
     found = [pod for pod in value.pods if crashes(pod, view.now)]
     told = ", ".join(f"{pod.name} {pod.reason}" for pod in found[:3])
-    text = f"{several(len(found), 'pod')} of {count(len(value.pods))} crash" + (f": {told}" if told else "")
+    text = f"{several(len(found), value.unit)} of {count(len(value.pods))} crash" + (f": {told}" if told else "")
     return ProbeResult(text=text, value=float(len(found)), gives={"pod": found[0].name} if found else {})
 
 
@@ -319,7 +303,7 @@ def _wanted(view: View[Workloads]) -> ProbeResult:
     value = view.value
     scaler = value.autoscaler
     least = f"; its autoscaler keeps at least {count(scaler.minimum)}" if scaler is not None else ""
-    return ProbeResult(text=f"{several(value.desired, 'pod')} wanted{least}", value=float(value.desired))
+    return ProbeResult(text=f"{several(value.desired, value.unit)} wanted{least}", value=float(value.desired))
 
 
 def _suspect(view: View[Workloads]) -> ProbeResult:
@@ -337,7 +321,7 @@ def _suspect(view: View[Workloads]) -> ProbeResult:
 
 
 def _pods(value: Workloads) -> str:
-    return f"{value.ready} of {several(value.desired, 'pod')} of {value.deployment} ready"
+    return f"{value.ready} of {several(value.desired, value.unit)} of {value.deployment} ready"
 
 
 def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
@@ -367,7 +351,7 @@ SIGNAL = Signal(
     read=read,
     summary=_summary,
     every=3.0,
-    needs=("kubernetes",),
+    needs=("kubernetes", "docker"),
     reasons=_reasons,
     reasons_across=released,
     numbers=_numbers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
     from .api import ApiSource
+    from .docker import DockerSource
     from .flight_record import FlightRecordSource, RecordState
     from .kubernetes import KubernetesSource
     from .postgres import PostgresSource
@@ -29,6 +31,7 @@ NAMES = {
     "postgres": "postgres.url or DATABASE_URL",
     "redis": "redis.url or REDIS_URL",
     "kubernetes": "kubernetes.kubeconfig or KUBECONFIG",
+    "docker": "docker.host or DOCKER_HOST",
     "prometheus": "prometheus.url or PROMETHEUS_URL",
     "api": "api.url or API_URL",
     "search": "search.url or MEILISEARCH_HOST",
@@ -76,6 +79,10 @@ class Sources:
         return cast("KubernetesSource", self._get("kubernetes"))
 
     @property
+    def docker(self) -> DockerSource:
+        return cast("DockerSource", self._get("docker"))
+
+    @property
     def prometheus(self) -> PrometheusSource:
         return cast("PrometheusSource", self._get("prometheus"))
 
@@ -109,7 +116,9 @@ class Sources:
 
     def health(self) -> tuple[SourceHealth, ...]:
         """Every source's last exchange, the ones that are not configured too, but for the extra ones."""
-        names = (name for name in NAMES if name != "status_pages" and (name in self._opened or name not in EXTRA))
+        there = {name for name, source in self._opened.items() if source.health.configured}
+        left_out = {"status_pages", *(EXTRA - self._opened.keys()), *other_platform(there)}
+        names = (name for name in NAMES if name not in left_out)
         return tuple(
             self._opened[name].health if name in self._opened else SourceHealth(name=name, configured=False)
             for name in names
@@ -141,12 +150,20 @@ class Sources:
             await source.close()
 
 
+def other_platform(there: Set[str]) -> tuple[str, ...]:
+    """NexNum runs in Kubernetes or in Docker: that the other is not configured is no news."""
+    if "docker" in there:
+        return () if "kubernetes" in there else ("kubernetes",)
+    return ("docker",)
+
+
 def open_sources(settings: Settings) -> Sources:
     """Make the sources that the settings name; nothing is imported or connected yet.
 
     Raises SettingsError where an address can't be understood.
     """
     from .api import ApiSource
+    from .docker import DockerSource
     from .flight_record import open_flight_record
     from .kubernetes import KubernetesSource
     from .postgres import PostgresSource
@@ -159,6 +176,8 @@ def open_sources(settings: Settings) -> Sources:
     opened: dict[str, Source] = {}
     if settings.kubernetes.kubeconfig:
         cluster = opened["kubernetes"] = KubernetesSource(clients, settings.kubernetes)
+    if settings.docker.host:
+        opened["docker"] = DockerSource(clients, settings.docker)
     if settings.postgres.url:
         opened["postgres"] = PostgresSource(clients, settings.postgres)
     elif origin := settings.database_origin:

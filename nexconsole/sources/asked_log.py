@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import SourceError, TimedOut
 from ..text.units import period
@@ -16,23 +15,11 @@ from .pod_log import PodLog
 from .resources import ContainerStatus, PodResource
 
 if TYPE_CHECKING:
-    import aiohttp
-
-    from ..settings import KubernetesSettings
+    from .runtime import LogSource
 
 READ_LINES = 500  # the newest of a container that has ended
 READ_BYTES = 256 * 1024
 READ_WITHIN_S = 4.0
-
-
-class LogReader(Protocol):
-    """Where a log is read."""
-
-    settings: KubernetesSettings
-
-    def log(
-        self, pod: str, container: str, query: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]: ...
 
 
 class AskedLog:
@@ -53,7 +40,7 @@ class AskedLog:
         if name != self.name:
             self.name, self.why, self.ended, self._read = name, "", None, None
 
-    async def look(self, reader: LogReader, pods: Iterable[PodResource], known: Mapping[str, PodLog]) -> None:
+    async def look(self, reader: LogSource, pods: Iterable[PodResource], known: Mapping[str, PodLog]) -> None:
         """See what became of the pod, and read the end of its last container's log, once a restart.
 
         `known` are the logs that were followed, by the pods' uids: what they hold is not taken twice.
@@ -62,10 +49,14 @@ class AskedLog:
             return
         pod = next((pod for pod in pods if pod.metadata.name == self.name), None)
         if pod is None:
-            self.why = "the deployment has no such pod now"
+            self.why = (
+                "the deployment has no such pod now"
+                if reader.name == "kubernetes"
+                else "there is no such container now"
+            )
             return
         try:
-            container = log_container(pod, reader.settings).name
+            container = log_container(pod, reader.follow).name
         except SourceError as error:
             self.why = str(error)
             return
@@ -78,7 +69,7 @@ class AskedLog:
             await self._read_end(reader, status.name, query, known.get(pod.metadata.uid))
 
     async def _read_end(
-        self, reader: LogReader, container: str, query: Mapping[str, str], known: PodLog | None
+        self, reader: LogSource, container: str, query: Mapping[str, str], known: PodLog | None
     ) -> None:
         query = {"follow": "false", "tailLines": str(READ_LINES), "limitBytes": str(READ_BYTES), **query}
         name = self.name
@@ -87,7 +78,7 @@ class AskedLog:
                 async with reader.log(name, container, query) as response:
                     text = await response.content.read(READ_BYTES)
         except (SourceError, TimeoutError) as error:
-            late = TimedOut("kubernetes", f"its log does not come within {period(READ_WITHIN_S)}")
+            late = TimedOut(reader.name, f"its log does not come within {period(READ_WITHIN_S)}")
             self.why = self.why and f"{self.why}; {error if isinstance(error, SourceError) else late}"
             return
         if self.name == name:

@@ -9,8 +9,8 @@ from ..errors import SourceError
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
-    from .. import settings
     from .resources import PodResource
+    from .runtime import FollowSettings
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 NAMES_SHOWN = 8
@@ -24,7 +24,7 @@ class LogContainer:
     why: str
 
 
-def log_container(pod: PodResource, settings: settings.KubernetesSettings) -> LogContainer:
+def log_container(pod: PodResource, settings: FollowSettings) -> LogContainer:
     """The container whose log and state stand for the pod.
 
     Raises SourceError where the settings name one that the pod does not have; the sentence names those that it has.

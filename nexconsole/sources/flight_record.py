@@ -67,10 +67,11 @@ def open_flight_record(settings: Settings) -> FlightRecordSource | None:
 
 def _addresses(settings: Settings) -> Iterator[str]:
     """The addresses that tell installations apart, without credentials, the best one first."""
-    kubernetes = settings.kubernetes
+    kubernetes, docker = settings.kubernetes, settings.docker
     cluster = (kubernetes.kubeconfig, kubernetes.context, kubernetes.namespace, kubernetes.deployment)
     yield _place(settings.postgres.url)
     yield " ".join(cluster) if kubernetes.kubeconfig else ""
+    yield " ".join((docker.host, docker.project, docker.app)) if docker.host else ""
     yield from map(_place, (settings.prometheus.url, settings.redis.url, settings.api.url))
 
 

@@ -72,6 +72,7 @@ class KubernetesSource(Source):
 
     name = "kubernetes"
     module = "kubernetes_asyncio"
+    noun = "pod"
 
     def __init__(
         self, clients: LazyClients, settings: settings.KubernetesSettings, keyring: Keyring | None = None
@@ -93,6 +94,11 @@ class KubernetesSource(Source):
         made = KubernetesSource(self.clients, settings, self._link.keyring)
         made.address = self.address
         return made
+
+    @property
+    def follow(self) -> settings.KubernetesSettings:
+        """How logs are followed."""
+        return self.settings
 
     @property
     def access(self) -> Access | None:

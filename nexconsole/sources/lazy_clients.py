@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from . import kubernetes_client
 from .importing import COURTESY
 
-ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "kubernetes_asyncio")
+ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "kubernetes_asyncio", "aiodocker")
 # What a library imports by itself only at its first request, which is made on the event loop.
 LATE = {"httpx": ("httpcore", "anyio._backends._asyncio")}
 # What they do without where it is missing: a command line (3 MB of click, Pygments and Rich's tables), and metrics of

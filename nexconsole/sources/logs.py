@@ -1,4 +1,4 @@
-"""Follows the pods' logs: one stream per pod, resumed without gaps or duplicates.
+"""Follows the logs of pods, or of containers: one stream per pod, resumed without gaps or duplicates.
 
 Streams are read in intervals. In between the kernel buffers, so a pod that writes a thousand lines a second costs ten
 wake-ups. A line waits for one interval at most.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..errors import Denied, SourceError, TimedOut
 from ..text.units import period
@@ -26,8 +25,8 @@ from .resources import PodResource
 if TYPE_CHECKING:
     import aiohttp
 
-    from ..settings import KubernetesSettings
-    from .lazy_clients import LazyClients
+    from .docker_frames import ContainerLogStream
+    from .runtime import FollowedSource
 
 log = logging.getLogger(__name__)
 
@@ -47,30 +46,15 @@ ASK_TIMEOUT_S = 3.0
 LOST_S = 15.0  # a log that nothing was heard of for so long, while it can't be read, says nothing of now
 
 
-class PodLogReader(Protocol):
-    """Where pods and their logs are read: the source of one namespace."""
-
-    module: str  # that its client needs
-    clients: LazyClients
-    settings: KubernetesSettings
-
-    async def pods(self, max_age_s: float = 0.0) -> tuple[PodResource, ...]:
-        """The deployment's own pods that have not ended. Raises SourceError."""
-
-    def log(
-        self, pod: str, container: str, query: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """The answer that carries a pod's log as it grows. Raises SourceError."""
-
-
 class Logs:
     """The followed pods of the deployment. `wake` is set when a breaker's state has changed.
 
     `pace` is how many times longer than usual it rests between two looks: for who is in no hurry.
     """
 
-    def __init__(self, kubernetes: PodLogReader) -> None:
-        self.kubernetes = kubernetes
+    def __init__(self, runtime: FollowedSource) -> None:
+        self.runtime = runtime
+        self.noun: str = getattr(runtime, "noun", "pod")  # what people call what is followed: or "container"
         self.breakers = BreakerHistory()
         self.purchases = Purchases()
         self.wake = asyncio.Event()
@@ -105,7 +89,7 @@ class Logs:
         if self._begun:
             self.settle()
             return
-        await self.kubernetes.clients.wait(self.kubernetes.module)
+        await self.runtime.clients.wait(self.runtime.module)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="logs")
         try:
@@ -117,6 +101,10 @@ class Logs:
             log.info("not all logs were read within %g s", bound_s)
         self._begun = True
         self._raise_bugs()
+
+    @property
+    def _answerer(self) -> str:
+        return "its kubelet" if self.runtime.name == "kubernetes" else self.runtime.name
 
     @property
     def _beat_s(self) -> float:
@@ -135,7 +123,7 @@ class Logs:
 
     def settle(self) -> bool:
         """Whether all that was there has been read from every followed pod."""
-        lines = self.kubernetes.settings.log_tail_lines
+        lines = self.runtime.follow.log_tail_lines
         return all([pod.settle(lines) for pod in self.followed.values()])
 
     def lost_s(self, pod: PodLog, monotonic: float) -> float:
@@ -168,7 +156,7 @@ class Logs:
         while True:
             began = time.monotonic()
             try:
-                pods = await self.kubernetes.pods()
+                pods = await self.runtime.pods()
             except SourceError as error:
                 self._failed_at = began if self._failed_at is None else self._failed_at
                 self.error = error
@@ -179,7 +167,7 @@ class Logs:
             self.error = None
             self._match(pods)
             self._listed.set()
-            await self.asked.look(self.kubernetes, pods, self._known)
+            await self.asked.look(self.runtime, pods, self._known)
             self._restart_silent(silent_since)
             self._failed_at = None
             await self._ask_the_silent()
@@ -187,7 +175,7 @@ class Logs:
 
     def _match(self, pods: Sequence[PodResource]) -> None:
         """Follow the pods whose container runs, as many as the settings allow; let go of the others."""
-        settings = self.kubernetes.settings
+        settings = self.runtime.follow
         running, known = {}, {}
         self.unreadable = None
         for pod in sorted(pods, key=lambda pod: pod.metadata.name):
@@ -258,12 +246,12 @@ class Logs:
         query = {"follow": "false", "tailLines": "1", "limitBytes": "1"}
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
-                async with self.kubernetes.log(pod.name, pod.container, query) as response:
+                async with self.runtime.log(pod.name, pod.container, query) as response:
                     await response.content.read()
             pod.answered, pod.unanswered = True, None
         except (SourceError, TimeoutError) as error:
             pod.answered = False
-            late = TimedOut("kubernetes", f"its kubelet does not answer within {period(ASK_TIMEOUT_S)}")
+            late = TimedOut(self.runtime.name, f"{self._answerer} does not answer within {period(ASK_TIMEOUT_S)}")
             pod.unanswered = error if isinstance(error, SourceError) else late
             log.warning("the log of pod %s is not followed: %s", pod.name, pod.unanswered)
 
@@ -284,9 +272,9 @@ class Logs:
 
     async def _stream(self, pod: PodLog) -> None:
         """Follow one stream to its end, which comes with the container's, or the connection's."""
-        settings = self.kubernetes.settings
+        settings = self.runtime.follow
         query = pod.open(settings.log_since_s, settings.log_tail_lines, datetime.now(UTC))
-        async with self.kubernetes.log(pod.name, pod.container, query) as response:
+        async with self.runtime.log(pod.name, pod.container, query) as response:
             pod.error, pod.answered, pod.unanswered = None, True, None
             pod.waits_since = pod.lost_at = None
             while chunk := await response.content.readany():
@@ -323,7 +311,7 @@ class Logs:
                 task.result()
 
 
-async def _rest(response: aiohttp.ClientResponse, beat_s: float) -> None:
+async def _rest(response: aiohttp.ClientResponse | ContainerLogStream, beat_s: float) -> None:
     """Leave the stream to the kernel until the next beat, which all streams share."""
     transport = response.connection.transport if response.connection else None
     if transport is None:

@@ -25,7 +25,7 @@ OUTBOX: SignalKey[Outbox] = SignalKey("outbox")
 TAPE = "╱"
 REEL = "◂◂"
 UNSET = " no signal is configured"
-SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
+SHORT = {"postgres": "pg", "kubernetes": "k8s", "docker": "docker", "prometheus": "prom"}
 ALWAYS = ("?", "q", "esc")  # the keys that a line of keys never leaves out: what there is, and the way out
 KEY_NAMES = {
     "question_mark": "?",

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from ..platform import Earlier
 from ..staged_causes import IMAGE
 from . import manifests
 from .apiserver import ApiFaults, ApiServer
@@ -44,15 +45,6 @@ APPLY = Author("kubectl-client-side-apply")
 PIPELINE = Author("kubectl-set")  # who rolls out a release
 
 diagnostics = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """The revision before the present one: its image, and how many seconds ago it was replaced; where the image is
-    that of the present one, by a restart."""
-
-    image: str
-    ended_s: float
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Market:
         habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
         self.stalled_users = [user for fault in self.troubles.faults for user in self.users_stalled_by(fault)]
         self.healthy = True
+        self.own_worker_log = False  # the background work is a container of its own, and writes there
         self.load = 1.0  # of what makes the database slow, the share that still runs
         self._loops: list[Job] = []
         self._waiting: deque[NexNumPod] = deque()
@@ -221,7 +222,10 @@ class Market:
         return [user for stall in stalls for user in self.users if draws.random() < stall.share]
 
     def _say(self, text: str) -> None:
-        """A worker's line: it appears in the log of the oldest pod that runs."""
+        """A worker's line: it appears in the log of the oldest pod that runs, or in the worker's own."""
+        if self.own_worker_log:
+            self.worker.process.write(text)
+            return
         pods = [pod for pod in self.pods.values() if pod.ready()]
         if pods:
             min(pods, key=lambda pod: pod.started_at).write(text)
@@ -319,6 +323,17 @@ class Market:
         pod.ledger = await self._connect(pod_name, "nexnum-app")
         self.pods[pod_name] = pod
         return pod
+
+    def start_worker(self, name: str) -> NexNumPod:
+        """The process of the background work: the one that the past was played with, or after its end a new one."""
+        if self.worker.process.running:
+            self.worker.process.name = name
+            return self.worker.process
+        process = NexNumPod(name, self.past, self.clock, self.lines, self.era, self.clock.now(), lambda: True, "")
+        process.reached = self.troubles.egress
+        self.worker.process = process
+        process.write(self.lines.started())
+        return process
 
     def _adopt(self, pod: NexNumPod, name: str) -> NexNumPod:
         """Give a pod of the past its name in the cluster, in the samples too."""

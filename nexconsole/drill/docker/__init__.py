@@ -1,0 +1,1 @@
+"""The drill's Docker host: NexNum as Compose runs it, behind the Engine's API."""
