@@ -12,6 +12,7 @@ import msgspec
 from .causes.model import Candidate, Explanation
 from .causes.published import published
 from .causes.wording import headlines
+from .journal.broken_glass import BrokenGlass
 from .model import Reading, SourceHealth, State, value_of
 from .settings import Settings
 from .severity import Severity
@@ -35,6 +36,7 @@ class Status:
 
     `explanation`: what it is, as far as the causes tell; None where they could not be ranked. `record`: what the
     flight record has, None where nothing is recorded. `past`: all of it is of then, as it was recorded.
+    `broken_glass`: what was sent in the open incident without the second person that it needs.
     """
 
     at: datetime
@@ -46,6 +48,7 @@ class Status:
     record: RecordState | None = None
     past: bool = False
     asked_at: datetime | None = None
+    broken_glass: tuple[BrokenGlass, ...] = ()
 
     @property
     def likely(self) -> tuple[Candidate, ...]:
@@ -70,6 +73,7 @@ def status_of(
     now: datetime,
     explanation: Explanation | None = None,
     record: RecordState | None = None,
+    broken_glass: tuple[BrokenGlass, ...] = (),
 ) -> Status:
     """What was read and judged, with what is not known of it."""
     unknown = tuple(unread(readings, sources))
@@ -81,6 +85,7 @@ def status_of(
         unread=unknown,
         explanation=explanation,
         record=record,
+        broken_glass=broken_glass,
     )
 
 
@@ -130,7 +135,8 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     count the same purchases agree on, null where fewer than two did. `causes` ranks what it may be, null where that
     could not be done. `exit_code` is the command's,
     `record` is from when to when the flight record has something, null where nothing is recorded; `past`: all of it is
-    of the time `at`, as it was recorded then. `not_known` holds a sentence for each thing that could not be read.
+    of the time `at`, as it was recorded then. `broken_glass`: what was sent in the open incident without the second
+    person that it needs. `not_known` holds a sentence for each thing that could not be read.
     """
     now = status.at
     document: dict[str, Any] = {"version": VERSION, "environment": settings.environment}
@@ -148,6 +154,7 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     document["causes"] = published(status.explanation)
     document["record"] = status.record
     document["past"] = status.past
+    document["broken_glass"] = status.broken_glass
     document["witnesses"] = examine(status.readings, now)
     document["not_known"] = status.unread
     document["exit_code"] = status.exit_code
@@ -164,6 +171,8 @@ def as_text(status: Status, settings: Settings) -> str:
     for reason in status.severity.reasons:
         old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
         lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
+    for glass in status.broken_glass:
+        lines.append(f"  GLASS BROKEN {moment(glass.at)} by {glass.by}: {glass.words}")
     lines += [f"  not known: {sentence}" for sentence in (*status.severity.unanswered, *status.unread)]
     declared = {signal.name: signal for signal in signals(settings)}
     order = [*(name for name in declared if name in status.readings)]  # the same of now and of the past

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from .causes.published import RankedCauses
+from .journal.broken_glass import BrokenGlass
 from .model import SourceHealth, State
 from .severity import Severity
 from .signals.registry import BUILT_IN
@@ -24,9 +25,10 @@ STATES = [state.value for state in State if state is not State.WAITING]
 def status_schema() -> dict[str, Any]:
     """The schema of the document, draft 2020-12. Signals of packages and of the settings may have any value."""
     signals = [signal for signal in BUILT_IN if not signal.on_demand]
-    types = (*(signal.kind for signal in signals), Severity, SourceHealth, SourceAgreement, RankedCauses, RecordState)
+    others = (Severity, SourceHealth, SourceAgreement, RankedCauses, RecordState, BrokenGlass)
+    types = (*(signal.kind for signal in signals), *others)
     made, parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    *values, severity, health, agreement, causes, record = made
+    *values, severity, health, agreement, causes, record, glass = made
     head: dict[str, Any] = {
         "version": {"const": VERSION},
         "environment": {"type": "string"},
@@ -40,6 +42,7 @@ def status_schema() -> dict[str, Any]:
         "causes": {"anyOf": [causes, {"type": "null"}]},
         "record": {"anyOf": [record, {"type": "null"}]},
         "past": {"type": "boolean"},
+        "broken_glass": {"type": "array", "items": glass},
         "witnesses": {"anyOf": [agreement, {"type": "null"}]},
         "not_known": {"type": "array", "items": {"type": "string"}},
         "exit_code": {"enum": [0, 1, 2, 3]},

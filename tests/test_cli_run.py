@@ -203,6 +203,31 @@ async def test_what_is_asked_wrongly_is_2(providers: Shell, words: list[str], sa
     assert done.code == USAGE and said in done.err and not done.out
 
 
+async def test_what_needs_a_second_person_is_sent_alone_only_with_a_reason_to_break_the_glass(
+    providers: Shell, database: Any
+) -> None:
+    providers.configure('[warroom]\napproval_actions = ["provider.disable"]\n')
+    words = ("provider.disable", "smsbower", "--confirm", "d")
+    done = await providers.run(*words)
+    assert done.code == REFUSED and "nobody is here who may approve it" in done.out and kinds(providers.journal) == []
+    assert "--break-glass REASON sends it without one" in done.err
+    done = await providers.run(*words, "--break-glass", "  ")
+    assert done.code == USAGE and "--break-glass: the reason is empty" in done.err and kinds(providers.journal) == []
+    done = await providers.run(*words, "--break-glass", "every purchase fails, api_key=hunter2secret")
+    assert done.code == WORKED and "BREAKING THE GLASS, since nobody is here who may approve it" in done.err
+    glass, intent = entries(providers.journal)[:2]
+    assert (glass.kind, intent.kind) == ("broke_glass", "intent") and intent.data["broke_glass"] == glass.id
+    assert glass.data["reason"].startswith("every purchase fails") and "hunter2secret" not in str(glass.data)
+
+
+async def test_who_may_not_act_is_refused_with_one_sentence_on_who_may(providers: Shell) -> None:
+    providers.configure('[roles]\nact = ["somebody", "group:nobody-there"]\n')
+    done = await providers.run("provider.disable", "smsbower", "--confirm", "d")
+    assert done.code == REFUSED and kinds(providers.journal) == []
+    said = f"only somebody, group:nobody-there may act (roles.act in the settings); you are {own_account()}"
+    assert f"not done: {said}" in done.out
+
+
 async def test_a_failure_is_3(providers: Shell, database: Any) -> None:
     other = await asyncpg.connect(database.server.admin_url)
     try:

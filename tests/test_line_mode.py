@@ -132,12 +132,13 @@ async def lines(
 
 @asynccontextmanager
 async def asked_to_disable(
-    folder: Path, database: Any, sources_on: Any
+    folder: Path, database: Any, sources_on: Any, **more: Any
 ) -> AsyncIterator[tuple[list[str], TypedByTest, str]]:
     """What is printed, who types, and the word that is asked for to disable smsbower."""
     for name in ("smsbower", "5sim", "tiger-sms"):
         await add_provider(database, name)
-    async with lines(folder, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
+    more = {"postgres": {"url": database.url}, **more}
+    async with lines(folder, sources_on(database.url), **more) as (_, printed, typed):
         typed.type("disable smsbower")
         await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
         typed.type("1")
@@ -157,6 +158,25 @@ async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_
         await until(lambda: kinds(tmp_path)[-1] == "verdict")
     row = await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
     assert row is False
+
+
+@pytest.mark.parametrize("reason", ["every purchase fails", " ", ""])
+async def test_alone_the_glass_is_broken_by_a_typed_reason_and_by_nothing_less(
+    tmp_path: Path, database: Any, sources_on: Any, reason: str
+) -> None:
+    rules = {"approval_actions": ["provider.disable"]}
+    async with asked_to_disable(tmp_path, database, sources_on, warroom=rules) as (printed, typed, word):
+        typed.type(word)
+        await until(lambda: any("to break the glass, type why it can't wait" in line for line in printed))
+        assert any(line.startswith("NO SECOND PERSON: provider.disable smsbower needs") for line in printed)
+        typed.type(reason)
+        if reason.strip():
+            await until(lambda: "outcome" in kinds(tmp_path))
+            assert kinds(tmp_path)[:2] == ["broke_glass", "intent"]
+        else:
+            await until(lambda: any("nobody is here who may approve it" in line for line in printed[-3:]))
+    sent = await database.connection.fetchval("SELECT NOT is_active FROM providers WHERE name = 'smsbower'")
+    assert sent is bool(reason.strip())
 
 
 def test_of_many_reasons_three_are_said_and_then_how_many_more_there_are() -> None:

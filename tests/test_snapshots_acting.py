@@ -16,6 +16,7 @@ from sample_plans import GUARDS, PROVIDER, plan, story
 from textual.pilot import Pilot
 
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
+from nexconsole.screens.break_glass import BreakGlassScreen
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.journal import JournalScreen
 from nexconsole.screens.typed_confirmation import TYPING_S
@@ -199,4 +200,11 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
         pilot.app.controller.paint()
         await pilot.pause()
 
+    assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES[:1], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_breaking_the_glass_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
+    nobody = "nobody is here who may approve it"
+    run_before = with_screen(lambda app: BreakGlassScreen(plan(), nobody, app.settings))
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)

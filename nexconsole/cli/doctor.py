@@ -23,11 +23,14 @@ def run(options: Namespace) -> int:
     from ..notify import doctor as notify
     from ..sharing import doctor as sharing
 
-    chosen = load_for_screens(options, strangers=True).settings
+    loaded = load_for_screens(options, strangers=True)
+    chosen = loaded.settings
+    roles_file = next((origin for key, origin in loaded.origins.items() if key.startswith("roles.")), "")
     start_log(chosen)
 
     async def examine() -> tuple[Check, ...]:
-        return await examination.examine(chosen) + await sharing.examine(chosen) + await notify.examine(chosen)
+        checks = await examination.examine(chosen) + await sharing.examine(chosen, roles_file)
+        return checks + await notify.examine(chosen)
 
     checks = asyncio.run(examine())
     print(examination.as_json(checks) if options.json else examination.as_text(checks))

@@ -18,6 +18,8 @@ from ..actions.perform import ActionResult, ConfirmationReply
 from ..actions.plan import Outcome, Plan
 from ..actions.registry import ACTIONS
 from ..errors import SettingsError
+from ..incident.role_problems import approval_problems
+from ..session.approvals import reason_of
 from ..session.operation import Operation
 from ..session.performer import LEAVE_S
 from ..session.session import Session
@@ -37,6 +39,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="in their order, or as name=value")
     parser.add_argument("--dry-run", action="store_true", help="show the plan only, as without --confirm")
     parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is what the dialog asks for; needs a terminal")
+    meaning = "act without the second person that it needs, where there is none; the reason is loud on record"
+    parser.add_argument("--break-glass", metavar="REASON", help=meaning)
     parser.add_argument("--unrecorded", action="store_true", help="act even if the journal can't be written")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -57,6 +61,8 @@ def run(options: Namespace) -> int:
     if options.action not in ACTIONS:
         near = did_you_mean(options.action, ACTIONS) or ": `nexconsole run` lists them"
         raise SettingsError(f"there is no action {options.action}{near}")
+    if options.break_glass is not None and not reason_of(options.break_glass):
+        raise SettingsError("--break-glass: the reason is empty: say why it can't wait for a second person")
     action = ACTIONS[options.action]
     arguments = named_arguments(action, options.arguments)
     unattended = _unattended(loaded) if options.confirm is not None and not options.dry_run else ""
@@ -104,8 +110,8 @@ class OneShot:
     interrupts neither the request nor the watching.
     """
 
-    def __init__(self, session: Session, confirm: str, unrecorded: bool) -> None:
-        self._session, self._confirm, self._unrecorded = session, confirm, unrecorded
+    def __init__(self, session: Session, confirm: str, unrecorded: bool, reason: str | None = None) -> None:
+        self._session, self._confirm, self._unrecorded, self._reason = session, confirm, unrecorded, reason
         self._told = False  # to end
         self._leaves = LEAVE_S
         self._progress = ""
@@ -114,7 +120,7 @@ class OneShot:
     async def run(self, action: str, arguments: Mapping[str, str]) -> ActionResult:
         """The result, also after a signal."""
         loop = asyncio.get_running_loop()
-        path = self._session.perform(action, arguments, self._ask, self._ask_unrecorded)
+        path = self._session.perform(action, arguments, self._ask, self._ask_unrecorded, break_glass=self._break_glass)
         self._task = loop.create_task(path)
         for number in ENDING:
             loop.add_signal_handler(number, self._signal, number)
@@ -160,6 +166,14 @@ class OneShot:
         """Confirms by the given text, once, the plan as first shown. A changed plan is not confirmed."""
         return ConfirmationReply(text=self._confirm if why_again is None else None)
 
+    async def _break_glass(self, plan: Plan, why: str) -> str | None:
+        """The given reason, or how to give one."""
+        if self._reason is None:
+            _say(f"it needs a second person's approval, and {why}: --break-glass REASON sends it without one")
+        else:
+            _say(f"BREAKING THE GLASS, since {why}: {self._reason}")
+        return self._reason
+
     async def _ask_unrecorded(self, sentence: str) -> bool:
         return self._unrecorded
 
@@ -203,7 +217,9 @@ async def _perform(
             performance = await session.preview(action.name, arguments)
             _show(performance, options, settings)
             return performance
-        one_shot = OneShot(session, options.confirm, bool(options.unrecorded))
+        for problem in approval_problems(settings):
+            _say(f"nexconsole: {problem}")
+        one_shot = OneShot(session, options.confirm, bool(options.unrecorded), options.break_glass)
         session.follow(one_shot.changed)
         session.start()
         try:

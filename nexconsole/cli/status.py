@@ -15,9 +15,10 @@ from ..errors import NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
 from ..model import utc_now
+from ..session.incident_store import IncidentStore
 from ..session.known_causes import know_causes
 from ..session.monitor import Monitor
-from ..settings import Settings
+from ..settings import Settings, named
 from ..sources import Sources, open_sources
 from ..status import NOT_KNOWN, Status
 from ..text.units import moment
@@ -81,7 +82,7 @@ async def _run(options: Namespace, settings: Settings) -> int:
         if options.watch is None:
             monitor = Monitor(settings, health=sources.health)
             await know_causes(monitor, settings)
-            found = await take(monitor, sources)
+            found = await take(monitor, sources, _journals(settings))
             print(_whole(found, settings, options.format), end="")
             return found.exit_code
         return await _watch(sources, settings, options.watch, options.format == "json")
@@ -89,9 +90,18 @@ async def _run(options: Namespace, settings: Settings) -> int:
         await sources.close()
 
 
-async def take(monitor: Monitor, sources: Sources) -> Status:
-    """Every signal once, all at the same time. Closes nothing."""
-    await monitor.read_all(sources)
+def _journals(settings: Settings) -> IncidentStore | None:
+    """What is on record; None for an account that has no place for it."""
+    try:
+        return IncidentStore(named(settings), utc_now)
+    except NexConsoleError:
+        return None
+
+
+async def take(monitor: Monitor, sources: Sources, store: IncidentStore | None = None) -> Status:
+    """Every signal once, all at the same time, with what the journals have of the open incident. Closes nothing."""
+    await asyncio.gather(monitor.read_all(sources), *([store.look()] if store is not None else []))
+    incident = store.incident if store is not None else None
     assert monitor.severity is not None  # there is no console without signals
     return status.status_of(
         dict(monitor.readings),
@@ -100,6 +110,7 @@ async def take(monitor: Monitor, sources: Sources) -> Status:
         utc_now(),
         monitor.explanation,
         await sources.record_state(),
+        incident.broken_glass if incident is not None else (),
     )
 
 
@@ -135,8 +146,9 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
     found, shown = None, None
     monitor = Monitor(settings, health=sources.health)
     await know_causes(monitor, settings)
+    store = _journals(settings)
     while not ended.is_set():
-        reading = asyncio.ensure_future(take(monitor, sources))
+        reading = asyncio.ensure_future(take(monitor, sources, store))
         await asyncio.wait([reading, stop := asyncio.ensure_future(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not reading.done():
@@ -163,8 +175,16 @@ def _state(found: Status) -> tuple[object, ...]:
         (reason.level, reason.signal, reason.stale) for reason in found.severity.reasons
     ]
     states = [(name, reading.state(found.at)) for name, reading in found.readings.items()]
-    named = tuple(each.key for each in found.likely)
-    return found.exit_code, found.severity.level, tuple(rules), tuple(states), len(found.unread), named
+    likely = tuple(each.key for each in found.likely)
+    return (
+        found.exit_code,
+        found.severity.level,
+        tuple(rules),
+        tuple(states),
+        len(found.unread),
+        likely,
+        found.broken_glass,
+    )
 
 
 def line(found: Status) -> str:
@@ -173,6 +193,7 @@ def line(found: Status) -> str:
     words = [f"likely {named_words(cause, found.at)}" for cause in found.likely[:2]]
     words += [reasons[0].text + (f"; {reasons[0].outlook}" if reasons[0].outlook else "")] if reasons else []
     words += [f"+{len(reasons) - 1} more"] if len(reasons) > 1 else []
+    words += [f"GLASS BROKEN: {glass.words}" for glass in found.broken_glass[-1:]]
     words += [f"not known: {sentence}" for sentence in found.unread[:1]]
     words += [f"and {len(found.unread) - 1} more"] if len(found.unread) > 1 else []
     head = found.severity.level if known else "not known" if found.unread else status.judged(found)

@@ -39,8 +39,10 @@ def run(options: Namespace) -> int:
         return open_console(load_for_screens(options).settings)
     chosen = settings.console_settings(load(options).settings)
     unlogged = start_log(chosen)
-    if unlogged:
-        print(f"nexconsole: {unlogged}", file=sys.stderr)
+    from ..incident.role_problems import approval_problems
+
+    for problem in filter(None, (unlogged, *approval_problems(chosen))):
+        print(f"nexconsole: {problem}", file=sys.stderr)
     return asyncio.run(_run(chosen))
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..journal import Entry, EntryKind
+from ..journal.broken_glass import broken_glass_in
 from ..text.redaction import redact
 from ..text.sanitize import clean, strip_controls
 from .proposals import agent_name, agent_words
@@ -62,6 +63,7 @@ class ActionRecord:
     proposed_by: str = ""
     proposed_because: str = ""
     confirms: str = ""
+    broke_glass: str = ""  # the reason why it was sent without the second person that it needs
 
     @property
     def name(self) -> str:
@@ -93,7 +95,8 @@ def actions_in(entries: Iterable[Entry]) -> tuple[ActionRecord, ...]:
             proposed[entry.id] = entry
         if entry.kind in (EntryKind.OUTCOME, EntryKind.VERDICT, EntryKind.UNDO):
             after.setdefault((str(entry.data.get("intent")), entry.kind), []).append(entry)
-    return tuple(_taken(entry, after, proposed) for entry in entries if entry.kind == EntryKind.INTENT)
+    reasons = {glass.id: glass.reason for glass in broken_glass_in(entries)}
+    return tuple(_taken(entry, after, proposed, reasons) for entry in entries if entry.kind == EntryKind.INTENT)
 
 
 def _proposer(intent: Entry, proposed: Mapping[str, Entry]) -> tuple[str, str]:
@@ -105,7 +108,12 @@ def _proposer(intent: Entry, proposed: Mapping[str, Entry]) -> tuple[str, str]:
     return _text(intent.data.get("proposed_by"), 200), _text(intent.data.get("proposed_because"))
 
 
-def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]], proposed: Mapping[str, Entry]) -> ActionRecord:
+def _taken(
+    intent: Entry,
+    after: Mapping[tuple[str, str], list[Entry]],
+    proposed: Mapping[str, Entry],
+    reasons: Mapping[str, str],
+) -> ActionRecord:
     plan = _table(intent.data.get("plan"))
     outcomes = after.get((intent.id, EntryKind.OUTCOME), [])
     verdicts = after.get((intent.id, EntryKind.VERDICT), [])
@@ -138,6 +146,7 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]], proposed
         verdict_at=verdict.at.astimezone(UTC) if verdict else None,
         undone_at=undone.at.astimezone(UTC) if undone else None,
         undone_by=str(undone.writer) if undone else "",
+        broke_glass=reasons.get(str(intent.data.get("broke_glass")), ""),
         silences=tuple(
             _text(table.get("id"), 80) for table in _tables(said.get("touched")) if table.get("kind") == "silence"
         ),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..journal import Entry, EntryKind, merge
+from ..journal.broken_glass import BrokenGlass, broken_glass_in
 from ..journal.sentences import sentence
 from ..runbook.progress import begins, progress_of
 from ..severity import LEVELS
@@ -116,7 +117,7 @@ class Incident:
     assignment. `causes` were named as likely. `others` counts entries of unknown kinds. `before` counts the entries
     about what was done just before it was opened. `changed`: what had changed before it began ("release nexnum-app"),
     as the console knew that opened it. `metrics`: titles and units of its figures; None: those of the signals without
-    settings.
+    settings. `broken_glass`: what was sent without the second person that it needs.
     """
 
     title: str = ""
@@ -134,6 +135,7 @@ class Incident:
     changes: tuple[StateChange, ...] = ()
     causes: tuple[NamedCause, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    broken_glass: tuple[BrokenGlass, ...] = ()
     figures: tuple[MetricSample, ...] = ()
     scenarios: tuple[ScenarioRun, ...] = ()
     actions: tuple[ActionRecord, ...] = ()
@@ -194,6 +196,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = (), judge: Judge = 
         changes=changes_in(ordered),
         causes=named_in(ordered),
         proposals=proposals,
+        broken_glass=broken_glass_in(told, judge.mark),
         figures=samples_in(ordered),
         scenarios=scenarios,
         actions=actions,

@@ -59,6 +59,8 @@ class Permissions:
         """Whether this person may: named for it, or for something that needs it."""
         if self.open:
             return True
+        if capability is Capability.JOIN:  # who may look is seen by the others
+            return self.allows(Capability.LOOK, person)
         listed = self._lists[capability]
         if listed[0].kind == "everybody":
             return capability not in NEEDS or self.allows(NEEDS[capability], person)
@@ -85,13 +87,12 @@ class Permissions:
         """One sentence on who may, None where this person may."""
         if self.allows(capability, person):
             return None
-        lacking = capability
+        lacking: Capability = Capability.LOOK if capability is Capability.JOIN else capability
         while self._lists[lacking][0].kind == "everybody":  # what it needs is kept from this person
             lacking = NEEDS[lacking]
         listed = self._lists[lacking]
         who = "nobody" if listed[0].kind == "nobody" else f"only {self.who(lacking)}"
-        key = "look" if lacking is Capability.JOIN else lacking.value
-        return f"{who} may {VERBS[lacking]} (roles.{key} in the settings); you are {person.account or 'not known'}"
+        return f"{who} may {VERBS[lacking]} (roles.{lacking} in the settings); you are {person.account or 'not known'}"
 
     def _named(self, listed: tuple[RoleName, ...], person: WriterIdentity) -> bool:
         return any(self._means(name, person) for name in listed)
@@ -113,7 +114,6 @@ class Permissions:
 
 VERBS = {
     Capability.LOOK: "look",
-    Capability.JOIN: "look",
     Capability.NOTE: "write to the journal",
     Capability.PROPOSE: "have actions proposed",
     Capability.ACT: "act",

@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..journal import Entry, EntryKind, merge
 
 BEFORE = timedelta(minutes=30)
-_BEGIN = frozenset({EntryKind.INTENT, EntryKind.PROPOSED, EntryKind.STEP, EntryKind.NOTE})
+_BEGIN = frozenset({EntryKind.INTENT, EntryKind.PROPOSED, EntryKind.STEP, EntryKind.NOTE, EntryKind.BROKE_GLASS})
 _GO_ON = frozenset(
     {
         EntryKind.INTENT,

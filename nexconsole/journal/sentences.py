@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..text.sanitize import clean
+from .broken_glass import planned
 from .entries import Entry, EntryKind
 from .processes import Life
 from .reader import Unfinished
@@ -77,6 +78,11 @@ def _proposed(data: Mapping[str, Any]) -> str:
     return f"{_intent(data)} ({wait})"
 
 
+def _broke_glass(data: Mapping[str, Any]) -> str:
+    reason = data.get("reason") or "no reason given"
+    return f"BROKE THE GLASS: {planned(data.get('plan'))} without a second person: {reason}"
+
+
 def _role(data: Mapping[str, Any]) -> str:
     person = data.get("person")
     return f"{person} is {data.get('role')}" if person else f"{data.get('role')}: none"
@@ -144,4 +150,5 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     EntryKind.CLOSED: _labelled("", "reason"),
     EntryKind.NOTIFIED: _notified,
     EntryKind.ACKNOWLEDGED: _acknowledged,
+    EntryKind.BROKE_GLASS: _broke_glass,
 }

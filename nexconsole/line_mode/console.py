@@ -359,8 +359,18 @@ class LineConsole:
             return ConfirmationReply(text=None)
 
         await self._session.perform(
-            action, arguments, confirm, self._ask_unrecorded, step=step, undoes=undoes, confirms=confirms
+            action,
+            arguments,
+            confirm,
+            self._ask_unrecorded,
+            step=step,
+            undoes=undoes,
+            confirms=confirms,
+            break_glass=self._ask_reason,
         )
+
+    async def _ask_reason(self, plan: Plan, why: str) -> str | None:
+        return await self.ask(*plans.breaking_glass(plan, why))
 
     async def _ask_unrecorded(self, why: str) -> bool:
         question = f"the journal can't be written: {clean(why)}; nothing was sent; to act without a record, type 'w'"

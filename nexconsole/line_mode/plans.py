@@ -36,6 +36,18 @@ def confirmation(plan: Plan) -> str:
     return f"{name}: to do it, type '{clean(plan.confirm.text, 200)}'; anything else cancels"
 
 
+def breaking_glass(plan: Plan, why: str) -> tuple[str, tuple[str, ...]]:
+    """How to act without the second person that it needs, and the lines before that; `why`: why there is none."""
+    name = clean(" ".join((plan.action, *plan.arguments.values())), 200)
+    return (
+        f"{name}: to break the glass, type why it can't wait; an empty line sends nothing",
+        (
+            f"NO SECOND PERSON: {name} needs a second person's approval, and {clean(why)}",
+            "breaking the glass sends it without one: your name and the reason are loud on record and in every notice",
+        ),
+    )
+
+
 def _target(target: Target) -> str:
     name = clean(target.identity.get("name") or target.id, 80)
     facts = {**target.shown, **{key: value for key, value in target.identity.items() if key != "name"}}

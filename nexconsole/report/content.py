@@ -53,6 +53,10 @@ def questions(incident: Incident) -> tuple[str, ...]:
         skipped = [step.name for step in walk.steps if step.state == "skipped"]
         if skipped:
             own.append(f"{walk.name}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
+    own += [
+        f"{glass.by} broke the glass for {glass.action}: why was nobody there to approve it, and was it right?"
+        for glass in incident.broken_glass
+    ]
     own += [f"Who ends this, and when: {open_item.what}?" for open_item in incident.standing if open_item.in_force]
     return (*own, *QUESTIONS)
 
@@ -64,6 +68,7 @@ def sections(incident: Incident) -> tuple[ReportSection, ...]:
     found = (
         ReportSection("Summary", tuple(_summary(incident))),
         ReportSection("Likely cause", tuple(_causes(incident))),
+        ReportSection("Glass that was broken", (Bullets(tuple(_broken_glass(incident))),)),
         ReportSection("What is still in force", (_standing(incident),)),
         ReportSection("Figures", tuple(_figures(incident))),
         ReportSection("Actions", tuple(_actions(incident))),
@@ -210,6 +215,8 @@ def _facts(action: ActionRecord) -> Iterator[str]:
     if action.proposed_by:
         because = f", because: {action.proposed_because}" if action.proposed_because else ""
         yield f"proposed by {action.proposed_by}, confirmed by {action.by}{because}"
+    if action.broke_glass:
+        yield f"GLASS BROKEN: no second person approved it, because: {action.broke_glass}"
     if action.effect:
         yield f"plan: {action.effect}"
     if action.targets:
@@ -223,6 +230,12 @@ def _facts(action: ActionRecord) -> Iterator[str]:
         yield f"verdict: {MISSING}"
     if action.undone_at:
         yield f"taken back: {moment(action.undone_at)}, {action.undone_by}"
+
+
+def _broken_glass(incident: Incident) -> Iterator[str]:
+    """What was sent without the second person that it needs."""
+    for glass in incident.broken_glass:
+        yield f"{moment(glass.at)}, {glass.by}: {glass.words}"
 
 
 def _proposals(incident: Incident) -> Iterator[Block]:

@@ -46,6 +46,7 @@ MOST_RULED_OUT = 4
 MOST_TRIED = 10
 MOST_CEILINGS = 4
 MOST_NOTES = 3
+MOST_GLASS = 3
 NOBODY = "nobody"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 
@@ -149,6 +150,8 @@ def _standing(context: HandoverContext) -> Iterator[str]:
     yield _level_words(context)
     if incident is not None and incident.closed is not None:
         yield f"it is closed: {incident.closed or 'no reason given'}"
+    for glass in incident.broken_glass[-MOST_GLASS:] if incident is not None else ():
+        yield f"GLASS BROKEN at {clock_minute(glass.at)}Z by {glass.by}: {glass.words}"
     if severity is not None:
         yield from (reason.text for reason in severity.reasons[:MOST_REASONS])
         if len(severity.reasons) > MOST_REASONS:

@@ -154,6 +154,8 @@ def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | No
     told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}
     left = [open_item.what for open_item in incident.standing if open_item.intent not in told]
     parts += measured
+    if incident.broken_glass:
+        parts.append(f"GLASS BROKEN for {', '.join(dict.fromkeys(glass.action for glass in incident.broken_glass))}")
     if left:
         parts.append(f"still in force: {', '.join(left)}")
     return ", ".join(parts)

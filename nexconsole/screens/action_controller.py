@@ -21,6 +21,7 @@ from ..session.session import Session
 from ..text.units import period
 from ..widgets.banner import key_of
 from ..widgets.spans import plain
+from .break_glass import BreakGlassScreen
 from .confirm import ConfirmScreen
 from .dialogs import Dialogs
 from .prompt import Prompt
@@ -92,7 +93,14 @@ class ActionController:
 
         try:
             await self._session.perform(
-                action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes, confirms=confirms
+                action,
+                arguments,
+                ask,
+                self._ask_unrecorded,
+                step=step,
+                undoes=undoes,
+                confirms=confirms,
+                break_glass=self._ask_reason,
             )
         finally:
             self._begun.discard(name)
@@ -100,6 +108,9 @@ class ActionController:
     async def _ask(self, plan: Plan, why_again: str | None, before: Plan | None) -> ConfirmationReply:
         dialog = ConfirmScreen(plan, why_again, self._session.settings, self._clock, drill=self._drill, before=before)
         return await self._app.push_screen_wait(dialog)
+
+    async def _ask_reason(self, plan: Plan, why: str) -> str | None:
+        return await self._app.push_screen_wait(BreakGlassScreen(plan, why, self._session.settings, self._drill))
 
     async def _ask_unrecorded(self, why: str) -> bool:
         return await self._app.push_screen_wait(Unrecorded(why))

@@ -14,6 +14,7 @@ from textual.app import App
 
 from ..catalogue import Subject
 from ..errors import JournalError
+from ..incident.role_problems import approval_problems
 from ..journal import Entry, EntryKind
 from ..session import in_force
 from ..session.capabilities import Capabilities, Capability, capabilities_of
@@ -51,8 +52,10 @@ SAID = (
     EntryKind.UNDO,
     EntryKind.OBJECTED,
     EntryKind.APPROVED,
+    EntryKind.BROKE_GLASS,
     EntryKind.CLOSED,
 )
+PROBLEM_S = 15.0  # how long what is wrong with the settings of approvals is said
 
 
 class Controller:
@@ -110,6 +113,8 @@ class Controller:
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.scenarios.load_library(), name="runbooks", group="controller")
         self.app.run_worker(self.causes.load(), name="causes", group="controller")
+        if problems := approval_problems(self.session.settings):
+            self.console.say(problems[0], PROBLEM_S)
 
     def tick(self) -> None:
         """Once a second."""
@@ -219,6 +224,8 @@ class Controller:
         drawn = operation_bar.lines(self.session.shown, self.session.undoable, self.clock(), width, most)
         if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
             drawn = ()  # the shared screen has them among its own lines
+        if not self.console.has_class("-presenting"):  # the shared screen says it in its head
+            drawn = (*proposal_bar.broken_glass(self.session.incident, width), *drawn)
         drawn = (*proposal_bar.previews(self.session.peers.here, width), *drawn)
         waiting = self.session.waiting
         keyed = [key for key, needed in proposal_bar.NEEDS.items() if needed in self.session.capabilities]

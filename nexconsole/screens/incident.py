@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -37,9 +37,11 @@ INKS: Mapping[str, str] = {
     EntryKind.SEEN: "text",
     EntryKind.OBJECTED: "warn",
     EntryKind.ROLE: "note",
+    EntryKind.BROKE_GLASS: "alarm",
 }
 MOST_STANDING = 6
 MOST_PEOPLE = 8
+MOST_GLASS = 3
 ROOMY = 36  # lines from which an earlier incident is told whole
 MOST_SEEN = 5
 
@@ -228,6 +230,7 @@ class IncidentScreen(PageScreen[None]):
             ),
             ((f" {plain(incident.title, width - 2)}", "text"),),
             _roles(incident),
+            *_broken_glass(incident, width),
             (),
         ]
         lines += self._people(width)
@@ -292,6 +295,16 @@ def severities(incident: Incident) -> Line:
         (" declared" if declared else " judged", "muted"),
     )
     return (*chip, (f", judged {plain(judged, 8)}", "warn")) if declared and judged and judged != declared else chip
+
+
+def _broken_glass(incident: Incident, width: int) -> Iterator[Line]:
+    """What was sent without the second person that it needs, the newest last."""
+    for glass in incident.broken_glass[-MOST_GLASS:]:
+        said = f"GLASS BROKEN {clock(glass.at)[:5]} by {glass.by}: {glass.words}"
+        yield from (
+            ((f" ▲ {text}" if n == 0 else f"   {text}", "alarm"),)
+            for n, text in enumerate(wrapped(plain(said), width - 4, 2))
+        )
 
 
 def _roles(incident: Incident) -> Line:

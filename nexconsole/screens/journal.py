@@ -33,6 +33,7 @@ INKS: Mapping[str, str] = {
     EntryKind.SEVERITY: "warn",
     EntryKind.CAUSE: "strong",
     EntryKind.UNDO: "strong",
+    EntryKind.BROKE_GLASS: "alarm",
 }
 KIND = 10  # cells
 DETAIL = 7  # lines below the list for the entry under the cursor

@@ -175,6 +175,8 @@ class SharedScreen(LineCanvas):
         parts: list[Span] = [(f"operator {drives}", "strong") if drives else ("operator none", "warn")]
         if not drives and model.since is None and not model.commander:
             parts = [("no incident", "muted")]
+        if model.broken_glass:
+            parts.insert(0, (f" GLASS BROKEN: {plain(model.broken_glass, 60)} ", "block-alarm"))
         if model.commander:
             parts.append((f"commander {plain(model.commander, 30)}", "text"))
         if model.declared:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..session.capabilities import Capability
 from ..session.operation import DOING
-from ..text.units import remaining
+from ..text.units import clock, remaining
 from ..widgets.banner import key_of
 from ..widgets.spans import Line, fit, length, plain, spread
 
 if TYPE_CHECKING:
+    from ..incident.incident import Incident
     from ..incident.proposals import Proposal
     from ..sharing.presence import Presence
 
@@ -61,6 +62,16 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
         return ()
     told = ";  ".join(f"{plain(presence.name, 30)} is {plain(presence.doing, 80)}" for presence in presences)
     return (fit(((" ○ ", "muted"), (told, "muted")), width),)
+
+
+def broken_glass(incident: Incident | None, width: int) -> tuple[Line, ...]:
+    """What was sent last without the second person that it needs, for as long as the incident is open."""
+    if incident is None or not incident.broken_glass:
+        return ()
+    last, more = incident.broken_glass[-1], len(incident.broken_glass) - 1
+    others = f" (and {more} more)" if more else ""
+    told = f" GLASS BROKEN{others} {clock(last.at)[:5]} by {plain(last.by, 30)}"
+    return (fit(((told, "block-alarm"), (f" {plain(last.words, 300)}", "alarm")), width),)
 
 
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:

@@ -45,7 +45,8 @@ class SharedModel:
     """`since` (UTC): when the incident was opened, else when the severity rose; None while there is neither.
 
     `driver` is "" where nobody drives. `moves` are the last actions, the newest last; `ahead` is what comes next, as
-    (text, ink), the most urgent first.
+    (text, ink), the most urgent first. `broken_glass`: what was sent last without the second person that it needs, ""
+    for nothing in the open incident.
     """
 
     id: str = ""
@@ -54,6 +55,7 @@ class SharedModel:
     declared: str = ""
     driver: str = ""
     commander: str = ""
+    broken_glass: str = ""
     moves: tuple[SharedAction, ...] = ()
     ahead: tuple[Span, ...] = ()
 
@@ -67,6 +69,7 @@ class _IncidentHead(TypedDict, total=False):
     declared: str
     driver: str
     commander: str
+    broken_glass: str
 
 
 def scene(
@@ -101,6 +104,7 @@ def _incident(incident: Incident | None, session: Session, risen_at: datetime | 
         "declared": declared if declared != judged else "",
         "driver": incident.roles.get("operator", ""),
         "commander": incident.commander,
+        "broken_glass": incident.broken_glass[-1].action if incident.broken_glass else "",
     }
 
 

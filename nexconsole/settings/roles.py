@@ -52,7 +52,7 @@ class RoleSettings(SettingsTable):
 
     def names(self, capability: Capability) -> tuple[str, ...]:
         """As they are written."""
-        listed: tuple[str, ...] = getattr(self, _KEYS.get(capability, capability))
+        listed: tuple[str, ...] = getattr(self, "look" if capability is Capability.JOIN else capability)
         return listed
 
     @property
@@ -61,9 +61,7 @@ class RoleSettings(SettingsTable):
         return self != RoleSettings()
 
 
-_KEYS = {Capability.JOIN: Capability.LOOK}  # who may look is seen by the others
 NEEDS = {  # what else it takes to make use of it
-    Capability.JOIN: Capability.LOOK,
     Capability.NOTE: Capability.LOOK,
     Capability.PROPOSE: Capability.NOTE,
     Capability.ACT: Capability.NOTE,
@@ -94,7 +92,7 @@ def role_name(text: str) -> RoleName:
         raise ValueError(f"{text!r}: {FORMS}{did_you_mean(kind, (GROUP, KEY))}")
     if kind == KEY and colon:
         if not FINGERPRINT.fullmatch(rest):
-            raise ValueError(f"{text!r}: a key is named by its fingerprint, as `ssh-keygen -lf KEY.pub` prints it")
+            raise ValueError(f"{text!r}: a key is named by its fingerprint, as ssh-keygen -lf KEY.pub prints it")
         return RoleName(kind="key", name=rest)
     if kind == GROUP and colon:
         if not ACCOUNT.fullmatch(rest):

@@ -25,6 +25,7 @@ from ..model import utc_now
 from ..settings import Settings
 from ..storage.plain_files import not_plain, reason
 from ..text.units import milliseconds
+from . import role_checks
 from .clocks import Clocks
 from .lease_files import NOTIFIED
 from .leases import FOLDER as LEASES
@@ -44,10 +45,11 @@ BETWEEN_HOSTS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9
 MEMBERS = "it must be a member of the group that the folder belongs to"
 
 
-async def examine(settings: Settings) -> tuple[Check, ...]:
-    """Try whether several accounts, and consoles on several hosts, can work on one incident. Leaves nothing behind."""
+async def examine(settings: Settings, roles_file: str = "") -> tuple[Check, ...]:
+    """Try whether several accounts, and consoles on several hosts, can work on one incident. Leaves nothing behind.
+    `roles_file`: where `[roles]` stands, "" for nowhere."""
     folder = journal_folder(settings)
-    checks = await asyncio.to_thread(lambda: tuple(_folder_checks(folder)))
+    checks = await asyncio.to_thread(lambda: (*_folder_checks(folder), *role_checks.examine(settings, roles_file)))
     return checks + await _redis_checks(settings)
 
 
