@@ -24,7 +24,7 @@ from nexconsole.report.content import sections
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.proposal_bar import lines
-from nexconsole.session.capabilities import Capability
+from nexconsole.session.capabilities import Capability, agent_capabilities
 from nexconsole.session.confirming import heading, seen_by_agent
 from nexconsole.session.session import Session
 from nexconsole.widgets.spans import as_text
@@ -297,3 +297,62 @@ def test_of_many_agents_proposals_three_have_lines() -> None:
     drawn = lines(many, "oaA", 120)
     assert len(drawn) == 5 and "and 7 more of agents" in as_text(drawn)
     assert as_text(drawn[:1]).count("opens it") == 1 and "because: z" in as_text(drawn[1:2])
+
+
+async def test_an_agent_and_its_account_are_one_person_where_a_second_one_must_approve(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    sources = sources_on(database.url)
+    rules = {**ROOM, "approval_actions": ["provider.disable"], "approval_s": 60.0}
+    strict = {"postgres": {"url": database.url}, "warroom": rules}
+    async with (
+        agent_session(tmp_path, sources, **strict) as it,
+        person_session(tmp_path, sources, **{**strict, "operator": "anna@desk"}) as anna,
+        person_session(tmp_path, sources, **{**strict, "operator": "maria"}) as maria,
+    ):
+        await anna.open_incident("t", "")
+        await until(lambda: it.incident_store.current and maria.incident_store.current)
+        made = await proposed(it)
+        mine = await waiting(anna)
+        await until(lambda: anna.peers.others().apart)
+        doing = asyncio.create_task(
+            anna.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded, confirms=mine)
+        )
+        approval = (await until(lambda: [one for one, _ in maria.waiting if one.needs == "approval"]))[0]
+        for session in (it, anna):
+            with pytest.raises(JournalError):
+                await session.approve(approval.id)
+        assert await active(database)
+        await maria.approve(approval.id)
+        done = await doing
+        assert done.outcome is not None and done.outcome.state == "done"
+        ended = {one.id: (one.ended, one.ended_by) for one in proposals_in(anna.entries)}
+        assert ended[made.id] == ("sent", "anna@desk") and ended[approval.id][0] == "sent"
+
+
+@pytest.mark.parametrize(("roles", "may"), [({}, True), ({"propose": ["nobody"]}, False)])
+def test_what_roles_keep_from_an_account_they_keep_from_its_agent(
+    tmp_path: Path, roles: dict[str, Any], may: bool
+) -> None:
+    granted = agent_capabilities(settings(tmp_path, roles=roles))
+    assert (Capability.PROPOSE in granted) is may and Capability.LOOK in granted
+    assert Capability.ACT not in granted and Capability.APPROVE not in granted
+    assert may or "may have actions proposed (roles.propose in the settings)" in granted.why_not(Capability.PROPOSE)
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (120, "agent claude for anna proposes: provider.disable smsbower"),
+        (80, "agent claude: provider.disable smsbower"),
+    ],
+)
+def test_what_an_agent_proposes_is_read_on_a_narrow_screen_too(width: int, told: str) -> None:
+    at = datetime(2026, 11, 29, 14, 7, tzinfo=UTC)
+    person = WriterIdentity(account="anna", host="h", label="anna")
+    one = Proposal(
+        id="1", name="provider.disable smsbower", effect="", by="agent claude for anna", at=at, until=at,
+        needs="confirmation", person=person, agent="claude", because=REASON,
+    )  # fmt: skip
+    first, second = (as_text((line,)) for line in lines([(one, 900.0)], "oaA", width))
+    assert told in first and "opens it" in first and "refuses" in first and REASON in second

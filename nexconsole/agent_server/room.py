@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 from ..session.capabilities import agent_capabilities
 from ..session.known_causes import know_causes
@@ -13,10 +15,12 @@ from ..session.monitor import Monitor
 from ..session.session import Session
 from ..settings import Settings, named
 from ..signals.registry import polled
+from ..signals.signal import Signal
 from ..sources import open_sources
 
 log = logging.getLogger(__name__)
 
+PACE_S = 5.0  # between two reads of a signal, at least
 CLOSE_S = 2.0  # how long connections may take to say goodbye
 JUDGED_S = 5.0  # readings get old by nothing happening
 
@@ -36,7 +40,7 @@ async def agent_room(settings: Settings) -> AsyncIterator[Session]:
     work = [
         asyncio.create_task(sources.watch()),
         asyncio.create_task(_explain(monitor, chosen)),
-        *(asyncio.create_task(monitor.poll(signal, sources)) for signal in polled(chosen)),
+        *(asyncio.create_task(monitor.poll(_paced(signal), sources)) for signal in polled(chosen)),
     ]
     try:
         yield session
@@ -50,6 +54,11 @@ async def agent_room(settings: Settings) -> AsyncIterator[Session]:
                 await sources.close()
         except TimeoutError:
             log.warning("connections did not close within %s s", CLOSE_S)
+
+
+def _paced(signal: Signal[Any]) -> Signal[Any]:
+    """No oftener than an agent can make use of it: the server may run for days, and nobody watches it."""
+    return replace(signal, every=max(signal.every, PACE_S))
 
 
 async def _explain(monitor: Monitor, settings: Settings) -> None:

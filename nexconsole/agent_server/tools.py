@@ -7,7 +7,8 @@ No answer holds a plan's confirmation, nor a command that would do the same by h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from ..actions.plan import Plan, Target
@@ -21,7 +22,7 @@ from ..model import Reading
 from ..runbook.library import library
 from ..runbook.model import Branch, Scenario, Step
 from ..session.offers import action_offers
-from ..session.proposing import prepared_plan, propose
+from ..session.proposing import PREPARE_S, prepared_plan, propose
 from ..session.session import Session
 from ..signals.registry import signals
 from ..status import Status, status_of
@@ -42,7 +43,7 @@ class AgentTools:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._out = Outside(session.settings)
-        self._proposing = asyncio.Lock()
+        self._preparing = asyncio.Lock()  # one plan at a time, however many are asked for: each reads the systems
         self._outside: tuple[tuple[Entry, ...], Incident] = ((), Incident(others={}))
 
     # --- how it stands ----------------------------------------------------------------------------------------
@@ -290,15 +291,29 @@ class AgentTools:
 
     async def plan(self, action: str, arguments: Mapping[str, str]) -> Told:
         """What an action would do now, and what speaks against it. Nothing is changed, nothing is recorded."""
-        plan = await self._answered(prepared_plan(self._session, action, arguments))
+        async with self._turn():
+            plan = await self._answered(prepared_plan(self._session, action, arguments))
         return bounded(self._plan(plan))
 
     async def propose(self, agent: str, action: str, arguments: Mapping[str, str], reason: str) -> Told:
         """Put an agent's action to the people in the room. Raises ActionError with the sentence why it can't be."""
-        async with self._proposing:
+        async with self._turn():
             made = await self._answered(propose(self._session, agent, action, arguments, reason))
         until = made.lasts_s
         return bounded({"id": made.id, "state": WAITS, "for_s": until, "next": HOW, "plan": self._plan(made.plan)})
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """When no other plan is being prepared. Raises ActionError where that takes too long."""
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                await self._preparing.acquire()
+        except TimeoutError as error:
+            raise ActionError("other plans are being prepared, and a system does not answer: ask again") from error
+        try:
+            yield
+        finally:
+            self._preparing.release()
 
     def _plan(self, plan: Plan) -> Told:
         """Without its confirmation and its command: a person has both in the console."""

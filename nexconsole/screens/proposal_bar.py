@@ -9,7 +9,7 @@ from ..session.capabilities import Capability
 from ..session.operation import DOING
 from ..text.units import clock, remaining
 from ..widgets.banner import key_of
-from ..widgets.spans import Line, fit, length, plain, spread
+from ..widgets.spans import Line, cells, fit, length, plain, spread
 
 if TYPE_CHECKING:
     from ..incident.incident import Incident
@@ -82,10 +82,18 @@ def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> 
     )
     urgent = "note" if proposal.agent else "alarm"  # nothing happens by itself
     right: Line = ((f"  {remaining(left)}  ", urgent), *keys)
-    who, does = (plain(proposal.by, 60), "proposes") if proposal.agent else (plain(proposal.by, 30), "is about to")
     told: Line = (
         (" ▲ ", urgent),
-        (f"{who} {does}: {plain(proposal.name, 80)}", "strong"),
+        (_who_means_what(proposal, width - length(right) - 3), "strong"),
         (f"  {plain(proposal.effect)}", "muted"),
     )
     return spread(told, right, width) if length(right) < width else fit(right, width)
+
+
+def _who_means_what(proposal: Proposal, room: int) -> str:
+    """In at most `room` cells, if it can be: what is proposed goes before for whom."""
+    what = plain(proposal.name, 80)
+    if not proposal.agent:
+        return f"{plain(proposal.by, 30)} is about to: {what}"
+    whole = f"{plain(proposal.by, 60)} proposes: {what}"
+    return whole if cells(whole) <= room else f"agent {plain(proposal.agent, 40)}: {what}"
