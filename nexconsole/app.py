@@ -37,7 +37,7 @@ from .sources.importing import COURTESY
 from .widgets import textual_themes as themes
 from .widgets.driver import NonBlockingDriver, non_blocking
 from .widgets.glyphs import TABLES
-from .widgets.key_guard import may_pass
+from .widgets.key_guard import KeyGuard, may_pass
 from .widgets.key_map import KEY_MAP
 from .widgets.masked_input import MaskedInput
 from .widgets.privacy import MASKER
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from .recording.flight_recorder import FlightRecorder
     from .recording.recorder import Recorder
+    from .session.known_profiles import KnownProfiles
     from .session.operation import Operation
     from .sources import Sources
 
@@ -91,6 +92,7 @@ class NexConsole(CommandApp):
         screen: Callable[..., ConsoleScreen] = ConsoleScreen,
         present: bool = False,
         capabilities: Capabilities | None = None,
+        profiles: KnownProfiles | None = None,
     ) -> None:
         super().__init__(driver_class=non_blocking(self.get_driver_class()))
         self._present_at_once = present
@@ -103,6 +105,9 @@ class NexConsole(CommandApp):
         self.set_keymap(KEY_MAP.use(settings.keys))
         self.refused: NexConsoleError | None = None
         self.monotonic = monotonic  # in seconds: how long ago a dialog opened
+        if profiles is not None:
+            self.profiles = profiles
+        self._arrival: KeyGuard | None = None  # once it stands, where another profile stood before
         self._told_to_end = 0  # by this signal
         self.recorder = recorder
         self.flight_recorder: FlightRecorder | None = None
@@ -155,6 +160,9 @@ class NexConsole(CommandApp):
 
     def _begin(self) -> None:
         """After the first paint: freeze long-lived objects for the collector, and begin polling."""
+        self._arrival = KeyGuard(self.monotonic)
+        if self.profiles.before:
+            self.console_screen.say(f"switched from {self.profiles.before} to {self.settings.profile}")
         if self._present_at_once:
             self.present(True)
         gc.freeze()
@@ -181,7 +189,12 @@ class NexConsole(CommandApp):
         if isinstance(event, events.Resize):
             self.sent.forget()  # a terminal that has another size, or comes back, may show anything
         elif isinstance(event, events.InputEvent):
-            if not self.has_screen:  # it leaves: a key that was on its way does nothing
+            if not self.has_screen or self.switching_to:  # it leaves: a key that was on its way does nothing
+                return
+            if self.profiles.before and (self._arrival is None or self._arrival.refuses()):
+                self.console_screen.say(
+                    f"{self.settings.profile} by now: what was typed for {self.profiles.before} is dropped"
+                )
                 return
             COURTESY.key()
             if isinstance(event, events.Key) and not event.is_forwarded:

@@ -70,6 +70,18 @@ def opens_console(arguments: Sequence[str]) -> bool:
     return not rest or rest[0] == "console" or rest[0].startswith("-")
 
 
+def with_profile(arguments: Sequence[str], name: str) -> list[str]:
+    """The same words with this profile, in the place of any other."""
+    words, rest = [PROFILE, name], list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == PROFILE:
+            del rest[:1]
+        elif not word.startswith(f"{PROFILE}="):
+            words.append(word)
+    return words
+
+
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """What the flags say, by settings key; None where they say nothing."""
     values = {key: getattr(options, key, None) for _, key, _ in FLAGS}
@@ -97,6 +109,28 @@ def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None, 
     for note in loaded.notes:
         print(f"nexconsole: {note}", file=sys.stderr)
     return loaded
+
+
+def profile_names(options: argparse.Namespace) -> tuple[str, ...]:
+    """The profiles of the settings file, in its order; () for none. Runs no command. Raises SettingsError."""
+    from ..settings import profiles, settings_file
+
+    file, document = settings_file.read(getattr(options, "config", None) or os.environ.get("NEXCONSOLE_CONFIG"))
+    return tuple(profiles.taken_out(document, file)) if file is not None else ()
+
+
+def load_profile(options: argparse.Namespace, name: str) -> Settings:
+    """One profile's settings, which may run its commands. Raises SettingsError, also for a flag for an address."""
+    from .. import settings
+
+    _leave_out_of_addresses()
+    loaded = settings.load(getattr(options, "config", None), given(options), None, name)
+    hide_secrets(loaded.settings)
+    if loaded.settings.roles.given:
+        from ..session.capabilities import refuse_strangers
+
+        refuse_strangers(loaded.settings)
+    return loaded.settings
 
 
 def _leave_out_of_addresses() -> None:

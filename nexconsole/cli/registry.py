@@ -59,6 +59,7 @@ COMMANDS = {
         Command("console", "open the console on the systems that the settings name"),
         Command("drill", "rehearse an incident on a simulated NexNum"),
         Command("status", "print every signal once, with a monitoring exit code", usage_code=3),
+        Command("overview", "print every profile of the settings: level, cause, since when", usage_code=3),
         Command("watch", "watch only; with --lines: plain sentences, one a line, and what can be done by number"),
         Command("notify", "who is told of an incident beyond the consoles; send each a test"),
         Command("doctor", "check every connection and permission, with advice for each failure"),

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from ..catalogue import Subject
 from ..panes.pane import Pane
 from ..session.capabilities import Capabilities, Capability
+from ..session.known_profiles import NO_PROFILES, KnownProfiles
 from ..settings import Settings
 from ..widgets import textual_themes as themes
 from ..widgets.banner import bound_keys, key_of, titled
@@ -33,6 +34,7 @@ from .filter_prompt import FilterPrompt
 from .page import PageScreen
 
 if TYPE_CHECKING:
+    from ..session.overview import ProfileOverview
     from ..sources import Sources
     from .controller import Controller
     from .key_help import KeyEntry
@@ -70,6 +72,9 @@ class CommandApp(DiffingApp):
             "A", "open_proposal", "Proposal", id="proposal.open", tooltip="Open what an agent proposes, to confirm it"
         ),
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
+        Binding(
+            "O", "overview", "Overview", id="overview.show", tooltip="All profiles: level, cause; switch", show=False
+        ),
         Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
         Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
         Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values and shell commands"),
@@ -92,6 +97,9 @@ class CommandApp(DiffingApp):
     sources: Sources | None
     capabilities: Capabilities
     console_screen: ConsoleScreen
+    profiles: KnownProfiles = NO_PROFILES
+    switching_to = ""  # the profile for which this console leaves,
+    presented = False  # and whether it was a shared screen then
     _clock_of_readings: Callable[[], datetime]
     _drill: str | None
 
@@ -340,6 +348,46 @@ class CommandApp(DiffingApp):
     def action_logs(self) -> None:
         self.controller.logs()
 
+    def action_overview(self) -> None:
+        """All profiles of the settings, of which one may be switched to."""
+        from .overview import OverviewScreen
+
+        if not self.profiles.names:
+            self.console_screen.say("there is one NexNum in the settings: [profiles.NAME] makes more")
+        elif self._open_to_all and not isinstance(self.screen, OverviewScreen):
+            leave, clock = self.switch_profile, self._clock_of_readings
+            self.push_screen(OverviewScreen(self.profiles, self._own_overview, leave, clock))
+
+    def _own_overview(self) -> ProfileOverview:
+        """This console's own profile, from what it reads anyway."""
+        from ..session.overview import own_overview
+
+        store = self.controller.session.incident_store if "controller" in self.__dict__ else None
+        sources = self.sources.health() if self.sources is not None else ()
+        return own_overview(self.settings, self.console_screen.monitor, sources, self._clock_of_readings(), store)
+
+    def switch_profile(self, name: str) -> str:
+        """Leave, for the console of that profile; why not, "" where it does."""
+        if why_not := self._why_no_switch(name):
+            return why_not
+        self.switching_to, self.presented = name, self.presenting
+        self.exit()
+        return ""
+
+    def _why_no_switch(self, name: str) -> str:
+        if name == self.profiles.current:
+            return f"this is {name}"
+        if name not in self.profiles.names:
+            return f"there is no profile {plain(name, 30)}"
+        if self.is_web:
+            return WATCHED
+        if not self._open_to_all:
+            return "a dialog is open: answer it first, or leave it by esc"
+        under_way = self.controller.session.under_way if "controller" in self.__dict__ else ()
+        if under_way:
+            return f"not now: {plain(under_way[0].name, 60)} is under way here; wait for its end"
+        return ""
+
     def action_export(self) -> None:
         if self._joins():
             self.controller.paper.export()
@@ -400,6 +448,12 @@ class CommandApp(DiffingApp):
             "What changed in the last hours, set against when it began",
             self.action_changes,
         )
+        if self.profiles.names:
+            yield SystemCommand(
+                titled("Overview", bound, "overview.show"),
+                "All profiles of the settings: level, cause, since when; and switch to one",
+                self.action_overview,
+            )
         yield SystemCommand(
             titled("Freeze", bound, "picture.freeze"),
             "Freeze the picture, or show the newest again",

@@ -17,7 +17,7 @@ def permission_refused(loaded: Loaded, key: str) -> str:
     It counts in the account's usual file, or in one that only root can write. Whoever starts a process names any other
     file, by --config, NEXCONSOLE_CONFIG or XDG_CONFIG_HOME, and may have written it.
     """
-    file = loaded.origins.get(key, "")
+    file = loaded.origins.get(key, "").partition(": profiles.")[0]  # a profile of the file
     usual = _usual_file()
     with contextlib.suppress(OSError):
         found = os.stat(file)
