@@ -212,3 +212,8 @@ def test_a_terminal_goes_from_one_profile_to_the_other_and_is_given_back(tmp_pat
         process.wait()
         os.close(master)
         os.close(slave)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
+def test_the_overview_looks_so(snap_compare, known, size) -> None:
+    assert snap_compare(with_profiles(), run_before=shown("incident", "O"), terminal_size=size)

@@ -151,5 +151,5 @@ class OverviewScreen(PageScreen[None]):
         sentence = plain(each.sentence)
         ink = "doubt" if each.level == NOT_KNOWN else "text"
         if width + FRAME >= WIDE:
-            return (fit((*where, (f" {column(age, 11)} ", "muted"), (sentence, ink)), width),)
+            return (fit((*where, (f" {column(age, 17)} ", "muted"), (sentence, ink)), width),)
         return (fit(where, width), fit(((f"   {age}: ", "muted"), (sentence, ink)), width))
