@@ -188,8 +188,7 @@ class ProfileWatch:
         if self._settings is None:
             loaded = await self._loading.run(partial(self._load, self.newest.profile), LOAD_S)
             self._settings = powerless(loaded)
-            known = {"environment": loaded.environment, "name": loaded.name}
-            self.newest = replace(self.newest, **known)
+            self.newest = replace(self.newest, environment=loaded.environment, name=loaded.name)
         if self._sources is None:
             self._sources = self._opener(self._settings)
             self._monitor = Monitor(self._settings, clock=self._clock, health=self._sources.health)
