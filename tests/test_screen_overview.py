@@ -28,7 +28,7 @@ NAMES = ("ap", "eu", "lab", "us")
 PATIENCE_S = 60.0
 
 
-class Known:
+class KnownWatch:
     """A profile that is read already; `ap` could not be opened."""
 
     LINES: ClassVar = {
@@ -72,7 +72,7 @@ class Known:
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "ProfileWatch", Known)
+    monkeypatch.setattr(page, "ProfileWatch", KnownWatch)
 
 
 def with_profiles(world: str = "incident"):
@@ -112,10 +112,10 @@ async def test_what_is_under_way_or_a_dialog_keeps_the_console_here(known, monke
     async with app.run_test(size=(120, 40)) as pilot:
         await shown("calm")(pilot)
 
-        class Busy:
+        class OneUnderWay:
             name = "provider.disable smsbower"
 
-        monkeypatch.setattr(type(app.controller.session), "under_way", property(lambda session: (Busy(),)))
+        monkeypatch.setattr(type(app.controller.session), "under_way", property(lambda session: (OneUnderWay(),)))
         assert "provider.disable smsbower is under way" in app.switch_profile("us")
         monkeypatch.undo()
         await pilot.press("question_mark")
