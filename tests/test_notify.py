@@ -158,6 +158,20 @@ async def test_a_server_that_never_answers_delays_nothing_and_is_asked_twice_at_
         assert len(server.got) == 2
 
 
+async def test_a_process_that_just_starts_is_not_ended_as_idle(tmp_path: Path) -> None:
+    async with notified_server() as server:
+        own = NotifyHelper()
+        request = {"verb": "send", "url": server.url(), "title": "t", "body": "b", "urgency": "info"}
+        asking = asyncio.create_task(own.ask(request))
+        try:
+            while not asking.done():
+                own.rest()
+                await asyncio.sleep(0.02)
+            assert (await asking)["ok"] and len(server.got) == 1
+        finally:
+            own.close()
+
+
 async def test_leaving_waits_two_seconds_at_most_for_a_server_that_hangs(tmp_path: Path) -> None:
     async with notified_server() as server:
         server.reply = hang

@@ -60,7 +60,7 @@ class NotifyHelper:
         try:
             process = await self._started()
         except (TimeoutError, OSError) as error:  # nothing was sent
-            return {"ok": False, "why": f"the process that sends does not start: {error}"}
+            return {"ok": False, "why": f"the process that sends does not start: {str(error) or 'it takes too long'}"}
         try:
             async with asyncio.timeout(self._limit_s):
                 self._waiting[number] = answer
@@ -89,7 +89,8 @@ class NotifyHelper:
 
     def rest(self) -> None:
         """End a process that nobody has used for long."""
-        if self.runs and not self._waiting and asyncio.get_running_loop().time() - self._used_at > IDLE_S:
+        busy = self._waiting or self._starting.locked()
+        if self.runs and not busy and asyncio.get_running_loop().time() - self._used_at > IDLE_S:
             self.close()
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ class NotifyHelper:
         async with self._starting, asyncio.timeout(START_S):
             if self._process is None or self._process.poll() is not None:
                 loop = asyncio.get_running_loop()
-                self._stuck = 0
+                self._stuck, self._used_at = 0, loop.time()
                 self._ready = loop.create_future()
                 self._process = process = await asyncio.to_thread(_start)
                 reading = (process, loop)
