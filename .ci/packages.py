@@ -63,7 +63,7 @@ SUITE = (  # a part of the tests that meets every dependency
     "test_serving.py",
     "test_docs.py",
 )
-READY_S = 120.0  # within which a drill's world stands
+READY_S = 300.0  # within which a drill's world stands
 
 
 class Failed(Exception):
