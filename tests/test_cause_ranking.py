@@ -74,11 +74,11 @@ def test_a_session_that_blocks_is_named_with_its_pid():
     found = explained(readings)
     assert [candidate.key for candidate in found.named] == ["session-blocks 4711"]
     first = found.named[0]
-    assert first.title == "session 4711 holds others up"
+    assert first.title == "session 4711 blocks others"
     assert {"blocked sessions", "purchases"} <= set(first.explains)
     assert found.unexplained == () and found.next_look is None
     told = next(line for line in first.evidence if line.holds and line.side == "telling")
-    assert told.text == "session 4711 holds up 12 of 12 that wait (idle in transaction for 4 min)"
+    assert told.text == "session 4711 blocks 12 of 12 that wait (idle in transaction for 4 min)"
     assert told.answers[0].signal == "database"
 
 

@@ -49,7 +49,7 @@ def shared() -> list[Entry]:
             story.tell(end, {"proposal": proposal, "reason": "not now"}, ANA)
             story.tell(EntryKind.STOPPED, {"proposal": proposal, "reason": "somebody objected"})
     for state in ("named", "withdrawn"):
-        told = {"cause": "session-blocks 4312", "state": state, "title": "session 4312 holds others up", "since": ""}
+        told = {"cause": "session-blocks 4312", "state": state, "title": "session 4312 blocks others", "since": ""}
         story.tell(EntryKind.CAUSE, told | {"text": "since 13:55", "evidence": ["it blocks 15"], "explains": []}, PIET)
     story.tell(EntryKind.CLOSED, {"reason": "calm"}, PIET)
     story.tell(EntryKind.OPENED, {"title": "again"}, ANA)

@@ -154,7 +154,7 @@ def test_who_blocks_whom_is_a_chain_from_the_one_that_waits_for_nobody() -> None
     subject = Subject(kind="session", id="2", title="session 2", arguments={"pid": "2"})
     readings = {"database": sample.reading("database", database), ROW: sample.reading(ROW, own)}
     text = said(context("session", subject=subject, readings=readings))
-    assert text.splitlines()[0] == "it holds up 2 sessions, and waits for 1 itself"
+    assert text.splitlines()[0] == "it blocks 2 sessions, and waits for 1 itself"
     places = [text.index(f"app{pid}") for pid in (1, 2, 3, 4)]
     assert places == sorted(places)
 
@@ -169,7 +169,7 @@ def test_sessions_that_block_each_other_in_a_ring_end() -> None:
     )  # fmt: skip
     subject = Subject(kind="session", id="1", title="session 1", arguments={"pid": "1"})
     readings = {"database": sample.reading("database", Database(source="postgres", sessions=ring))}
-    assert "holds up 2 sessions" in said(context("session", subject=subject, readings=readings))
+    assert "blocks 2 sessions" in said(context("session", subject=subject, readings=readings))
 
 
 def test_ten_thousand_rows_behind_a_page_are_a_few_lines_and_a_count() -> None:
@@ -185,7 +185,7 @@ def test_ten_thousand_rows_behind_a_page_are_a_few_lines_and_a_count() -> None:
         ROW: row("session"),
     }
     text = said(context("session", readings=readings))
-    assert "it holds up 10 000 sessions" in text
+    assert "it blocks 10 000 sessions" in text
     assert "and 9 950 more that wait" in text
     targets = tuple(replace(plan().targets[0], id=f"target-{n}") for n in range(10_000))
     data = {"operator": "maria", "plan": plan(targets=targets).as_dict()}

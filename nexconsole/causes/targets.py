@@ -44,7 +44,7 @@ class Targets:
         return tuple(dict.fromkeys((*first, *known.values())))[:MOST]
 
     def _words(self, kind: str) -> Iterator[str]:
-        if kind == "pid":  # of the sessions only those that hold others up
+        if kind == "pid":  # of the sessions only those that block others
             database = value_of(self._readings, "database", Database)
             for session in database.sessions if database is not None else ():
                 if session.blocks and not session.blocked_by:

@@ -51,9 +51,9 @@ def headline(context: PageContext) -> Span:
     above = list(row.blocked_by) if row is not None else list(sessions[pid].blocked_by) if pid in sessions else []
     ink = own_ink(context.alert_levels.get(DATABASE, "calm"))
     if waiting and not above:
-        return f"it holds up {several(len(waiting), 'session')}, and waits for nobody: ending it frees them", ink
+        return f"it blocks {several(len(waiting), 'session')}, and waits for nobody: ending it frees them", ink
     if waiting:
-        return f"it holds up {several(len(waiting), 'session')}, and waits for {above[0]} itself", ink
+        return f"it blocks {several(len(waiting), 'session')}, and waits for {above[0]} itself", ink
     if above:
         return f"it waits for session {above[0]}", "text"
     return "it blocks nobody, as far as this role sees", "muted"

@@ -145,7 +145,7 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
 MANY_BLOCKED = 5  # database sessions
 SEVERAL_BLOCKED = 2
 KEPT_S = 10.0
-IDLE, IDLE_S, SEVERAL = "idle in transaction", 5.0, 3  # who idles for so long and holds up so many is not at work
+IDLE, IDLE_S, SEVERAL = "idle in transaction", 5.0, 3  # who idles for so long and blocks so many is not at work
 CONNECTIONS = "connections"
 NEARLY = 0.9  # of the connections: the runbook's limit
 USED_UP = 0.98  # of the connections: the next to ask may get none
@@ -261,7 +261,7 @@ def _is_blocker(view: View[Database]) -> ProbeResult:
     behind = len(_behind(value, session))
     age = session.transaction_s
     for_ = f" for {duration(age)}" if age is not None else ""
-    text = f"session {session.pid} holds up {count(behind)} of {count(value.blocked)} that wait"
+    text = f"session {session.pid} blocks {count(behind)} of {count(value.blocked)} that wait"
     text += f" ({session.state}{for_})" if session.state else ""
     lasts = age is None or age >= (IDLE_S if behind >= SEVERAL and session.state == IDLE else KEPT_S)
     return ProbeResult(text=text, value=2 * behind >= value.blocked and lasts)

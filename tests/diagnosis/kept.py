@@ -31,6 +31,10 @@ def write(folder: Path, play: Play, seen: Sequence[Seen]) -> None:
 
 
 def plays(folder: Path) -> Iterator[tuple[str, int, tuple[Seen, ...]]]:
-    """The scenario's name, the seed and what was seen of each play. Only for files that one has made oneself."""
+    """The scenario's name, the seed and what was seen of each play. Only for files that one has made oneself.
+
+    It is seen with the settings of now: those of then may have lacked fields.
+    """
     for file in sorted(folder.glob("*.pickle")):
-        yield pickle.loads(file.read_bytes())
+        name, seed, seen = pickle.loads(file.read_bytes())
+        yield name, seed, tuple(each._replace(settings=Settings()) for each in seen)
