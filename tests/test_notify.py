@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,11 @@ async def settled(folder: Path, count: int) -> list[dict[str, Any]]:
     return notified(folder)
 
 
+async def all_looked(room: Sequence[Session]) -> None:
+    """Every console has looked whether what others wrote was told."""
+    await until(lambda: not any(each.notices._notifier._pending for each in room), PATIENCE_S)
+
+
 async def test_three_consoles_tell_a_webhook_each_message_once(tmp_path: Path) -> None:
     async with notified_server() as server, consoles(tmp_path, [server.url()], "maria", "ivan", "chen") as room:
         maria, ivan, chen = room
@@ -88,7 +93,7 @@ async def test_three_consoles_tell_a_webhook_each_message_once(tmp_path: Path) -
         await chen.close_incident("it is over")
         await until(lambda: len(server.got) >= 5, PATIENCE_S)
         await settled(tmp_path, 5)
-        await asyncio.gather(*(each.notices._notifier.close(PATIENCE_S) for each in room))  # the others have looked
+        await all_looked(room)
     titles = "\n".join(sorted(server.titles))
     assert len(server.got) == 5, titles
     for words in (
@@ -107,7 +112,7 @@ async def test_what_a_console_that_died_has_written_another_one_tells(tmp_path: 
     async with notified_server() as server, consoles(tmp_path, [server.url()], "ivan", "chen") as room:
         crashed(tmp_path, "j.append('broke_glass', {'plan': {'action': 'pods.restart'}, 'reason': 'nobody else'})")
         await settled(tmp_path, 1)
-        await asyncio.gather(*(each.notices._notifier.close(PATIENCE_S) for each in room))
+        await all_looked(room)
     assert len(server.got) == 1 and "GLASS BROKEN by carol" in server.titles[0]
     assert "reason given: nobody else" in server.text
 
@@ -123,7 +128,7 @@ async def test_consoles_of_two_hosts_tell_each_message_once(tmp_path: Path, redi
         await maria.record(EntryKind.BROKE_GLASS, {"plan": PLAN, "reason": "nobody else"})
         await until(lambda: any(entry.kind == EntryKind.BROKE_GLASS for entry in ivan.entries))
         await until(lambda: any(entry.kind == EntryKind.NOTIFIED for entry in ivan.entries), PATIENCE_S)
-        await asyncio.gather(*(each.notices._notifier.close(PATIENCE_S) for each in room))
+        await all_looked(room)
     assert len(server.got) == 1, server.titles
 
 

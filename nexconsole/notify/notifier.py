@@ -68,6 +68,7 @@ class Notifier:
         self._lost: set[str] = set()  # intents whose console ended, that were told
         self._recorded = RateLimit(RECORDED_PER_MINUTE)
         self._pending: set[asyncio.Task[None]] = set()
+        self._own: set[asyncio.Task[None]] = set()  # those that tell what this console wrote
         self._leaving = False
 
     @property
@@ -120,18 +121,21 @@ class Notifier:
     def _tell(self, message: Message, delay_s: float) -> None:
         for target in self.targets:
             if target.wants(message):
-                self._begin(self._deliver(target, message, delay_s))
+                self._begin(self._deliver(target, message, delay_s), own=not delay_s)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], own: bool = False) -> None:
         if self._leaving:
             work.close()
             return
         task = asyncio.get_running_loop().create_task(work)
         self._pending.add(task)
+        if own:
+            self._own.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._pending.discard(task)
+        self._own.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             task.get_loop().call_exception_handler({"message": "notify", "exception": error})
 
@@ -234,11 +238,11 @@ class Notifier:
             self._helper.rest()
 
     async def close(self, leave_s: float) -> None:
-        """Wait for what is on its way, `leave_s` seconds at most; the rest is left to other consoles."""
+        """Wait for what this console has to tell, `leave_s` seconds at most; the rest is left to other consoles."""
         self._leaving = True
         pending = set(self._pending)
-        if pending and leave_s > 0:
-            await asyncio.wait(pending, timeout=leave_s)
+        if (own := pending & self._own) and leave_s > 0:
+            await asyncio.wait(own, timeout=leave_s)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
