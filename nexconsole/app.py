@@ -306,7 +306,7 @@ class NexConsole(CommandApp):
             from .storage.schema import recording_file
 
             record = self.sources.record_file if self.sources is not None else None
-            file = recording_file(book.journal.file)
+            file = recording_file(book.journal.journal)
             self.record(Recorder(self.settings, file, self._clock_of_readings, record))
 
     async def _record(self, recorder: Recorder) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import msgspec
 
-from nexconsole.journal import Writer
+from nexconsole.journal import FileOwner, Writer
+from nexconsole.journal import proofs as proofs_module
 
 
 def account_by_name(here=Writer.here):
@@ -14,3 +20,31 @@ def account_by_name(here=Writer.here):
         return msgspec.structs.replace(here(operator), account=operator.partition("@")[0])
 
     return staticmethod(by_name)
+
+
+def owner_by_name(of=FileOwner.of):
+    """`FileOwner.of`, for which a file that is called like an operator belongs to that account."""
+
+    def by_name(file: Path, found: os.stat_result) -> FileOwner:
+        return FileOwner(file.name.partition(".")[0], of(file, found).others_write)
+
+    return staticmethod(by_name)
+
+
+def accounts_by_name(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Have both in this process; `replace` is a monkeypatch's `setattr`, where it ends with a test."""
+    replace(Writer, "here", account_by_name())
+    replace(FileOwner, "of", owner_by_name())
+
+
+def hosts_by_folder(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Folders of one test are hosts of their own, though all have this host's name."""
+    replace(proofs_module, "is_of", lambda writer, host: False)
+
+
+def hosts_by_name(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Hosts are told apart by their names, as always but in tests."""
+    replace(proofs_module, "is_of", _IS_OF)
+
+
+_IS_OF = proofs_module.is_of

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from accounts import account_by_name
+from accounts import accounts_by_name, hosts_by_folder
 from nexnum_database import NexNumDatabase
 from quick_textual import draw, make_textual_quick
 from textual.screen import Screen
 
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
-from nexconsole.journal import Writer
 from nexconsole.settings import ENVIRONMENT, PostgresSettings
 from nexconsole.sources import Sources, cluster_access
 from nexconsole.sources.lazy_clients import LazyClients
@@ -91,7 +90,8 @@ def _own_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two operators of a test are two people, though one account runs it."""
-    monkeypatch.setattr(Writer, "here", account_by_name())
+    accounts_by_name(monkeypatch.setattr)
+    hosts_by_folder(monkeypatch.setattr)
 
 
 @pytest.fixture

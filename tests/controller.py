@@ -19,7 +19,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
-from nexconsole.journal import Entry, journal_files, merge, read
+from nexconsole.journal import Entry, journal_files, merge, read_incident
 from nexconsole.model import Reading
 from nexconsole.screens.typed_confirmation import TYPING_S
 from nexconsole.session.monitor import Monitor
@@ -144,7 +144,7 @@ def strip_of(app: NexConsole) -> str:
 
 
 def entries(folder: Path) -> tuple[Entry, ...]:
-    return merge(*(read(file).entries for file in journal_files(folder)))
+    return merge(*(read_incident(file).entries for file in journal_files(folder)))
 
 
 def kinds(folder: Path) -> list[str]:

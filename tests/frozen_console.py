@@ -15,7 +15,7 @@ from nexconsole.app import NexConsole
 from nexconsole.causes import ranking
 from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.model import SourceHealth
-from nexconsole.session.incident_store import _StoreScan
+from nexconsole.session.journal_parts import PartScan
 from nexconsole.session.monitor import Explain
 from nexconsole.settings import Settings
 
@@ -59,6 +59,6 @@ def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
 
 def remember(session: Any, entries: list[Any]) -> None:
     """As if they had been read from the journal's file, whose place is not shown."""
-    session.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
+    session.incident_store._take([PartScan(OUTSIDE, Entries(entries=tuple(entries)))], ())
     session._recorded()
     session.journal.file = Path("/shared/outside-incidents.jsonl")

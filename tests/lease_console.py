@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from accounts import account_by_name
+from accounts import accounts_by_name
 from acting import settings_of
 
 from nexconsole.actions.action import Context, make_plan
 from nexconsole.actions.perform import ActionHost, ConfirmationReply, perform
 from nexconsole.actions.plan import Confirmation, Outcome, Plan, Target, Verdict
-from nexconsole.journal import Writer
 from nexconsole.settings import Settings
 from nexconsole.sharing.leases import LeaseService, SeenTokens
 from nexconsole.sources import Sources
@@ -76,7 +75,7 @@ async def line() -> str:
 
 
 async def main() -> None:
-    Writer.here = account_by_name()
+    accounts_by_name()
     name, folder, redis, lease_s, done = sys.argv[1:]
     settings: Settings = settings_of(
         journal={"folder": folder}, warroom={"redis_url": redis, "lease_s": float(lease_s)}

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import sample_readings as sample
-from accounts import account_by_name
+from accounts import accounts_by_name, hosts_by_folder
 from controller import fresh, seeing, settings
 
 from nexconsole.actions.perform import ConfirmationReply
-from nexconsole.journal import Writer
 from nexconsole.session.operation import StepRef
 from nexconsole.session.session import Session
 from nexconsole.sources import open_sources
@@ -72,7 +71,8 @@ async def do(console: Session, told: dict[str, Any]) -> Any:
 
 
 async def main() -> None:
-    Writer.here = account_by_name()
+    accounts_by_name()
+    hosts_by_folder()
     operator, folder, redis, database = sys.argv[1:]
     tables = {"warroom": {"redis_url": redis, "objection_s": 0.0}, "postgres": {"url": database}}
     chosen = settings(Path(folder), operator=operator, **tables)

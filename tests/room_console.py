@@ -7,6 +7,7 @@ on record. Meanwhile it shares the incident; it says "reached" and "cut off" as 
 import asyncio
 import sys
 
+from accounts import accounts_by_name, hosts_by_folder
 from acting import settings_of
 
 from nexconsole.journal import open_journal
@@ -38,4 +39,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    accounts_by_name()
+    hosts_by_folder()
     asyncio.run(main())

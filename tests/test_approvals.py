@@ -16,9 +16,11 @@ import sample_readings as sample
 from acting import add_provider
 from consenting import active, ask, unrecorded
 from controller import fresh, seeing, settings, until
+from journals import written
 
 from nexconsole.incident.proposals import Proposal
-from nexconsole.journal import EntryKind, read, writer
+from nexconsole.journal import EntryKind, writer
+from nexconsole.journal.layout import lock_file
 from nexconsole.session import approvals
 from nexconsole.session.session import Session
 from nexconsole.sources import Sources
@@ -207,7 +209,7 @@ async def test_what_can_not_be_proposed_is_not_sent(
         if trouble == "held":
             await one.note("x")
             one.journal._lock_timeout_s = 0.2
-            holding = one.journal.file.open("rb")
+            holding = lock_file(one.journal.file).open("rb")
             fcntl.flock(holding, fcntl.LOCK_EX)
         elif trouble == "full":
 
@@ -298,4 +300,4 @@ async def test_an_objection_is_heard_though_the_incident_was_closed_or_another_j
         await other.object(proposal.id, "not now")
         done = await asyncio.wait_for(doing, 20)
         assert done.outcome is None and "piet objected: not now" in done.stopped and await active(database)
-        assert [entry.kind for entry in read(tmp_path / f"{name}.jsonl").entries][-2:] == ["objected", "stopped"]
+        assert [entry.kind for entry in written(tmp_path, name)][-2:] == ["objected", "stopped"]

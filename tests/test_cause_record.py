@@ -9,11 +9,12 @@ from pathlib import Path
 import sample_causes as causes
 from controller import settings, until
 from incident_story import MARIA, PIET, IncidentStory
+from journals import written
 from sample_readings import NOW, incident
 
 from nexconsole.causes.model import Explanation
 from nexconsole.incident.incident import fold
-from nexconsole.journal import EntryKind, read
+from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import Writer
 from nexconsole.journal.sentences import sentence
 from nexconsole.line_mode.causes import GONE, STEADY, CauseChanges, cause_lines
@@ -53,7 +54,7 @@ async def test_a_cause_that_stays_is_recorded_once_by_all_consoles_and_withdrawn
                 await asyncio.gather(*tasks)
 
     def told() -> list[tuple[str, str]]:
-        entries = read(tmp_path / f"{name}.jsonl").entries
+        entries = written(tmp_path, name)
         return [(each.data["cause"], each.data["state"]) for each in entries if each.kind == EntryKind.CAUSE]
 
     await seconds(STEADY_S - 1, causes.ONE)

@@ -197,7 +197,7 @@ async def test_what_comes_first_never_takes_more_than_a_part_of_the_room(record:
 async def test_a_replay_begins_at_the_incident_and_its_times_count_from_there(record: Path, tmp_path: Path) -> None:
     chosen = msgspec.convert({"journal": {"folder": str(tmp_path)}}, Settings)
     journal = open_journal(chosen, "maria", "INC-1")
-    recorder = Recorder(Settings(), journal.file.with_suffix(".recording"), recordings.HandClock(at(2395)), record)
+    recorder = Recorder(Settings(), journal.journal.with_suffix(".recording"), recordings.HandClock(at(2395)), record)
     recorder.take(outbox(2395))
     recorder._turn()
     await recorder.close()

@@ -20,6 +20,7 @@ from hostile import LINES
 from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
+from journals import own_file, written
 
 from nexconsole.break_glass.store import kept
 from nexconsole.drill.score.debriefing import entries_in
@@ -43,6 +44,7 @@ from nexconsole.journal import (
 )
 from nexconsole.journal import files as journal_module
 from nexconsole.journal import tail as tail_module
+from nexconsole.journal.accounts import own_account
 from nexconsole.recording.replay import open_recording
 from nexconsole.session.session import Session
 from nexconsole.sharing.lease_files import Execution, Reserved, decoded, tokens
@@ -141,7 +143,8 @@ async def test_commands_tell_of_what_is_no_file_and_go_on(room: Path, make: Maki
 
 @pytest.mark.parametrize("at", [-1e9, 3e11, 2.0**33 * 40])
 def test_a_file_of_a_time_that_no_calendar_has_is_read(room: Path, at: float) -> None:
-    os.utime(room / f"{GOOD}.jsonl", (at, at))
+    os.utime(own_file(room, GOOD, "piet"), (at, at))
+    os.utime(room / GOOD, (at, at))
     found = look_over(room, LATER)
     assert found.refused == () and bool(found.files) is (at > 0)
 
@@ -169,18 +172,19 @@ async def test_a_file_that_may_not_be_read_is_said_once(room: Path, monkeypatch:
 def test_a_link_is_not_followed_when_something_is_written_either(room: Path) -> None:
     target = room / "precious"
     target.write_text("precious")
-    (room / f"{BAD}.jsonl").symlink_to(target)
-    (room / f"{GOOD}.jsonl.elsewhere").symlink_to(target)
+    (room / BAD).mkdir()
+    own_file(room, BAD).symlink_to(target)
+    (room / GOOD / f"{own_account()}.elsewhere").symlink_to(target)
     with pytest.raises(JournalError, match="symbolic link"):
         open_journal(settings(room), "maria", BAD).append(EntryKind.NOTE, {"text": "x"})
-    line = read(room / f"{OUTSIDE}.jsonl").entries[0].line
+    line = written(room)[0].line
     with pytest.raises(JournalError, match="symbolic link"):
         import_entries(room / f"{GOOD}.jsonl", [line])
     assert target.read_text() == "precious"
 
 
 def test_a_line_of_100_mb_is_passed_over_by_who_follows_and_never_held(room: Path) -> None:
-    file = room / f"{GOOD}.jsonl"
+    file = own_file(room, GOOD, "piet")
     tail = Tail(file)
     assert len(tail.poll().entries) == 2
     with file.open("ab") as out:
@@ -191,14 +195,14 @@ def test_a_line_of_100_mb_is_passed_over_by_who_follows_and_never_held(room: Pat
     assert [problem.sentence for problem in found.problems if "longer than" in problem.sentence]
     assert tail.poll() == tail.poll()
     with pytest.raises(JournalError, match="more than the 64 of any journal: move it away"):
-        open_journal(settings(room), "maria", GOOD).append(EntryKind.NOTE, {"text": "x"})
+        open_journal(settings(room), "piet", GOOD).append(EntryKind.NOTE, {"text": "x"})
     assert len(read(file).entries) == 2
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 400_000, f"{grown} kB"
 
 
 def test_what_comes_after_a_line_that_was_passed_over_is_read(room: Path) -> None:
-    file = room / f"{GOOD}.jsonl"
+    file = own_file(room, GOOD, "piet")
     tail = Tail(file)
     tail.poll()
     with file.open("ab") as out:
@@ -206,7 +210,7 @@ def test_what_comes_after_a_line_that_was_passed_over_is_read(room: Path) -> Non
     assert [problem.line for problem in tail.poll().problems] == [3]
     with file.open("ab") as out:
         out.write(b"y" * 1000 + b"\n")
-    open_journal(settings(room), "maria", GOOD).append(EntryKind.NOTE, {"text": "after"})
+    open_journal(settings(room), "piet", GOOD).append(EntryKind.NOTE, {"text": "after"})
     found = tail.poll()
     assert [entry.data["text"] for entry in found.entries] == ["after"] and found.problems == ()
 
@@ -231,9 +235,9 @@ def test_a_file_that_is_mostly_a_hole_costs_no_more_than_any_other(room: Path) -
 
 
 def test_a_file_cut_off_in_the_middle_of_a_line_is_read_up_to_there(room: Path) -> None:
-    file = room / f"{GOOD}.jsonl"
+    file = own_file(room, GOOD, "piet")
     os.truncate(file, file.stat().st_size - 20)
-    found = read_incident(file)
+    found = read_incident(room / f"{GOOD}.jsonl")
     assert [entry.kind for entry in found.entries] == [EntryKind.OPENED]
     assert [problem.what for problem in found.problems] == ["torn"]
 
@@ -254,7 +258,8 @@ def test_what_came_from_elsewhere_is_read_though_the_journal_can_not_be(room: Pa
 
 @pytest.mark.parametrize("make", [one for one in NO_FILES if one is not a_link_to_a_journal])
 async def test_the_journal_of_this_console_itself_is_trouble(tmp_path: Path, make: Making) -> None:
-    make(tmp_path / f"{OUTSIDE}.jsonl")
+    (tmp_path / OUTSIDE).mkdir()
+    make(own_file(tmp_path))
     with console(tmp_path) as one, in_time(10, time.process_time):
         await one.incident_store.look()
         assert "plain file" in one.trouble or "symbolic link" in one.trouble

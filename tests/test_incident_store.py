@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import sample_readings as sample
 from controller import fresh, seeing, settings, until
+from journals import written
 
 from nexconsole.errors import JournalError
-from nexconsole.journal import OUTSIDE, Entry, EntryKind, new_incident, open_journal, read, verify
+from nexconsole.journal import OUTSIDE, Entry, EntryKind, new_incident, open_journal, verify_incident
 from nexconsole.session import auto_record
 from nexconsole.session.capabilities import Capability
 from nexconsole.session.incident_store import IncidentStore
@@ -37,7 +38,7 @@ async def console(folder: Path, operator: str = "maria", world: str = "incident"
 
 
 def kinds_of(folder: Path, name: str) -> list[str]:
-    return [entry.kind for entry in read(folder / f"{name}.jsonl").entries]
+    return [entry.kind for entry in written(folder, name)]
 
 
 async def test_opening_an_incident_makes_its_journal_and_whoever_opens_it_leads_it(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ async def test_opening_an_incident_makes_its_journal_and_whoever_opens_it_leads_
         assert (incident.title, incident.commander, incident.opened_by) == ("smsbower fails", "maria", "maria")
         assert (incident.level, [level.level for level in incident.declared]) == ("SEV-1", ["SEV-1"])
         assert [entry.data.get("text") for entry in one.entries if entry.kind == "note"] == ["before", "during"]
-        assert verify(tmp_path / f"{name}.jsonl") == ()
+        assert not any(verify_incident(tmp_path / f"{name}.jsonl").values())
 
 
 async def test_two_incidents_of_one_minute_have_two_names(tmp_path: Path) -> None:
@@ -199,5 +200,5 @@ async def test_figures_are_recorded_now_and_then_by_one_console_and_at_once_when
         assert before <= 2
         await two.record(EntryKind.SEVERITY, {"level": "SEV-1", "because": []})
         assert before < await watched()
-        figures = [entry for entry in read(tmp_path / f"{name}.jsonl").entries if entry.kind == EntryKind.FIGURES]
+        figures = [entry for entry in written(tmp_path, name) if entry.kind == EntryKind.FIGURES]
         assert figures[0].data["figures"]["failure_rate"] == 0.1775

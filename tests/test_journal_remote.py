@@ -33,6 +33,7 @@ from nexconsole.journal import (
     unfinished,
     verify_incident,
 )
+from nexconsole.journal.accounts import own_account
 from nexconsole.journal.entries import make
 
 START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
@@ -98,11 +99,12 @@ def test_a_torn_line_does_not_swallow_the_next(file):
     assert import_entries(file, lines(there)) == tuple(there[1:])
     journal = read_incident(file)
     assert merge(journal.entries) == tuple(there)
-    assert journal.problems[0].sentence.startswith(f"({file.name}.elsewhere) is not an entry")
+    assert journal.problems[0].sentence.startswith("is not an entry")
 
 
 def test_verification_finds_what_was_edited_doubled_or_is_missing_elsewhere(file):
     there = chain(4)
+    import_entries(file, lines(there))
     forged = make(at=START, writer=ANA, seq=3, prev="", after="", kind="note", data={"text": "another third"})
     cases = {
         "edited": [lines(there)[0].replace(b'"0"', b'"9"')],
@@ -144,7 +146,12 @@ def test_a_file_of_other_hosts_is_the_groups_where_the_folder_is(tmp_path):
         import_entries(shared / "x.jsonl", lines(chain(1)))
     finally:
         os.umask(before)
-    assert [(one.name, one.stat().st_mode & 0o777) for one in shared.iterdir()] == [("x.jsonl.elsewhere", 0o660)]
+    there = (shared / "x", *(shared / "x").iterdir())
+    assert {one.name: oct(one.stat().st_mode & 0o7777) for one in there} == {
+        "x": "0o3770",
+        f"{own_account()}.elsewhere": "0o640",
+        f".{own_account()}.elsewhere.lock": "0o600",
+    }
 
 
 def test_a_folder_that_can_not_be_written_is_said(tmp_path):

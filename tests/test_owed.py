@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from command_line import run_with
+from journals import written
 
 from nexconsole.errors import MissingSchema
 from nexconsole.incident.incident import fold
@@ -200,7 +201,7 @@ async def test_printed_it_is_masked_and_written_it_is_private_and_on_record(
     assert in_thread("export", "--owed", INCIDENT, "--output", str(file), settings=chosen) == 0
     assert file.read_text().splitlines()[1].startswith("ann,p1,")
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
-    last = read(journal_file(tmp_path / "journal", INCIDENT)).entries[-1]
+    last = max(written(tmp_path / "journal", INCIDENT), key=lambda entry: entry.at)
     assert last.kind == EntryKind.NOTE and "ann" not in last.data["text"]
     assert last.data["text"].startswith("writes the list of who is owed, with customers' ids, to owed.csv: 1 customer")
     assert in_thread("export", "--owed", "--output", str(file), settings=chosen) == 1

@@ -517,7 +517,7 @@ def written(settings: Settings):
     journal = open_journal(settings, "maria", name)
     for number in range(4):
         journal.append(EntryKind.NOTE, {"text": f"note {number}"})
-    return folder / f"{name}.jsonl"
+    return journal.file
 
 
 async def test_a_journal_that_says_what_was_written_is_no_finding_and_an_edited_one_is(clients):
@@ -527,7 +527,9 @@ async def test_a_journal_that_says_what_was_written_is_no_finding_and_an_edited_
     file.write_text(file.read_text().replace("note 2", "note 9"))
     second = await look(integrity.journals, sources, first.memory)
     [(level, text)] = found(second)
-    assert level == "SEV-2" and text.startswith(f"the journal {file.name} is not what was written: line 3: ")
+    assert level == "SEV-2" and text.startswith(
+        f"the journal {file.parent.name}.jsonl is not what was written: line 3: "
+    )
     assert found(await look(integrity.journals, sources, second.memory)) == [(level, text)], (
         "not read again, still told"
     )

@@ -112,15 +112,15 @@ def _in_force(settings: Settings, found: NamedIncident | None, now: datetime) ->
     from ..errors import JournalError
     from ..incident.actions import actions_in
     from ..incident.open_items import open_items
-    from ..journal import journal_file, journal_folder, merge, read_incident
+    from ..journal import Prover, counted, journal_file, journal_folder, merge, read_incident
     from .incidents import outside
 
     file = found.file if found is not None else journal_file(journal_folder(settings))
     try:
-        own = read_incident(file).entries
+        own = read_incident(file, Prover.of(settings, journal=file)).entries
     except JournalError:  # said already, or nobody has ever acted outside of an incident
         own = ()
-    items = open_items(actions_in(merge(own, outside(file))), now)
+    items = open_items(actions_in(counted(merge(own, outside(file, settings)))), now)
     return tuple(item for item in items if item.in_force)
 
 

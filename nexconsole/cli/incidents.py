@@ -30,10 +30,10 @@ class NamedIncident:
 
 def file_of(named: str, settings: Settings) -> Path:
     """The journal's file for an incident's id or a path."""
-    from ..journal import journal_file, journal_folder
+    from ..journal import journal_file, journal_folder, journal_of
 
     if os.sep in named or named.endswith(".jsonl"):
-        return Path(named)
+        return journal_of(Path(named))
     return journal_file(journal_folder(settings), named)
 
 
@@ -75,20 +75,21 @@ def _folded(file: Path, settings: Settings) -> NamedIncident:
     from ..incident.judgement import Judge
     from ..incident.metrics import metric_specs
     from ..incident.prelude import prelude_of
-    from ..journal import read_incident
+    from ..journal import Prover, read_incident
     from ..text.sanitize import clean
 
-    journal = read_incident(file)
-    incident = fold(journal.entries, prelude_of(journal.entries, outside(file)), Judge(settings.roles))
+    journal = read_incident(file, Prover.of(settings, journal=file))
+    incident = fold(journal.entries, prelude_of(journal.entries, outside(file, settings)), Judge(settings.roles))
     incident = replace(incident, metrics=metric_specs(settings))
     return NamedIncident(clean(file.stem, 100), file, incident, tuple(map(str, journal.problems)))
 
 
-def outside(journal: Path) -> tuple[Entry, ...]:
+def outside(journal: Path, settings: Settings) -> tuple[Entry, ...]:
     """Entries outside of any incident, in the same folder; () where they can't be read."""
-    from ..journal import OUTSIDE, journal_file, read_incident
+    from ..journal import OUTSIDE, Prover, journal_file, read_incident
 
     try:
-        return read_incident(journal_file(journal.parent, OUTSIDE)).entries
+        file = journal_file(journal.parent, OUTSIDE)
+        return read_incident(file, Prover.of(settings, journal=file)).entries
     except JournalError:  # nobody has, or `journal verify` says what is wrong with it
         return ()

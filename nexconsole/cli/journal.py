@@ -16,6 +16,7 @@ from ..journal import (
     Entries,
     Entry,
     JournalProblem,
+    Prover,
     journal_files,
     journal_folder,
     merge,
@@ -68,7 +69,7 @@ def run(options: Namespace) -> int:
 
 def _list(options: Namespace, settings: Settings) -> int:
     folder = journal_folder(settings)
-    rows = [_summary(file) for file in journal_files(folder)]
+    rows = [_summary(file, settings) for file in journal_files(folder)]
     if options.json:
         _print_json(rows)
     elif not rows:
@@ -80,10 +81,11 @@ def _list(options: Namespace, settings: Settings) -> int:
     return 0
 
 
-def _summary(file: Path) -> dict[str, Any]:
+def _summary(file: Path, settings: Settings) -> dict[str, Any]:
     """A journal's summary for `list`. For an unreadable one, the reason is among its problems."""
     try:
-        journal, problems = read_incident(file), sum(map(len, verify_incident(file).values()))
+        journal = read_incident(file, Prover.of(settings, journal=file))
+        problems = sum(map(len, verify_incident(file, Prover.of(settings, journal=file)).values()))
     except JournalError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
         journal, problems = Entries(), 1
@@ -101,7 +103,8 @@ def _summary(file: Path) -> dict[str, Any]:
 def _show(options: Namespace, settings: Settings) -> int:
     from ..incident.judgement import Judge
 
-    journal = read_incident(file_of(options.journal, settings))
+    file = file_of(options.journal, settings)
+    journal = read_incident(file, Prover.of(settings, journal=file))
     entries = merge(journal.entries)
     if options.json:
         _print_json([msgspec.Raw(entry.line) for entry in entries])
@@ -121,15 +124,13 @@ def _verify(options: Namespace, settings: Settings) -> int:
     folder = journal_folder(settings)
     files = [file_of(named, settings) for named in options.journal] or list(journal_files(folder))
     found: dict[Path, tuple[JournalProblem, ...]] = {}
-    for file in files:
-        found |= verify_incident(file)
+    names: dict[Path, str] = {}
+    for journal in files:
+        parts = verify_incident(journal, Prover.of(settings, journal=journal))
+        found |= parts
+        names |= dict.fromkeys(parts, journal.name.partition(".jsonl")[0])
     if options.json:
-        _print_json(
-            [
-                {"id": file.name.partition(".jsonl")[0], "file": str(file), "problems": problems}
-                for file, problems in found.items()
-            ]
-        )
+        _print_json([{"id": names[file], "file": str(file), "problems": problems} for file, problems in found.items()])
         return PROBLEMS if any(found.values()) else 0
     for file, problems in found.items():
         print(f"{file}: {f'PROBLEMS: {len(problems)}' if problems else 'as it was written'}")
@@ -143,7 +144,7 @@ def _verify(options: Namespace, settings: Settings) -> int:
 
 def _export(options: Namespace, settings: Settings) -> int:
     file = file_of(options.journal, settings)
-    journal = read_incident(file)
+    journal = read_incident(file, Prover.of(settings, journal=file))
     entries = merge(journal.entries)
     if options.format == "jsonl":
         sys.stdout.flush()

@@ -70,12 +70,11 @@ async def _read(settings: Settings, found: NamedIncident, now: datetime) -> Owed
 
 
 def _record(settings: Settings, found: NamedIncident, text: str) -> None:
-    from ..journal import EntryKind, Journal, Scrubber, Writer
+    from ..journal import EntryKind, own_journal
     from ..settings import named
 
     chosen = settings if settings.operator else named(settings)
-    writer = Writer.here(chosen.operator)
-    journal = Journal(found.file, writer, Scrubber.of(chosen), chosen.journal.lock_timeout_s)
+    journal = own_journal(found.file, chosen, chosen.operator)
     journal.append(EntryKind.NOTE, {"text": text})
 
 

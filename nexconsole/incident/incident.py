@@ -20,7 +20,7 @@ from ..signals.signal import MetricSpec
 from ..text.sanitize import clean
 from .actions import NO_ACTION, ActionRecord, actions_in
 from .events import StateChange, changes_in, told_once
-from .judgement import TRUSTING, Judge
+from .judgement import TRUSTING, Judge, loud
 from .metrics import MetricSample, samples_in
 from .named_causes import NamedCause, named_in, turns_in
 from .open_items import OpenItem, open_items
@@ -332,7 +332,7 @@ def _timeline(
     told, turns = told_once(counted), turns_in(counted)
     lines = []
     for entry in entries:
-        if entry.kind not in _KNOWN or entry.kind == EntryKind.FIGURES:
+        if entry.kind not in _KNOWN or entry.kind in (EntryKind.FIGURES, EntryKind.HEAD):
             continue
         if (mark := judge.mark(entry)) and entry.kind in BY_ITSELF:
             continue
@@ -346,7 +346,7 @@ def _timeline(
             text = f"{name} was taken back" if entry.kind == EntryKind.UNDO else f"{name}: {text}"
         elif entry.kind in (EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED):
             text = f"{proposed.get(str(entry.data.get('proposal')), NO_PROPOSAL)}: {text}"
-        text = f"{mark.upper()}: {text}" if mark else text
+        text = f"{loud(mark)}: {text}" if mark else text
         by = agents.get(entry.id) or str(entry.writer)
         line = TimelineEntry(at=_time(entry), by=by, kind=entry.kind, text=text, id=entry.id, mark=mark)
         lines.append(line)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..journal import Entry, EntryKind, Proof
+from ..journal import Entry, EntryKind
+from ..journal.sentences import mark as doubt_mark
 from ..settings import RoleSettings
 from ..settings.roles import Capability
 from .permissions import Permissions, author
 
-FORGED = "forged: it counts for nothing"
 NEEDED: Mapping[str, Capability] = {
     EntryKind.OPENED: Capability.NOTE,
     EntryKind.SEVERITY: Capability.NOTE,
@@ -51,8 +51,8 @@ class Judge:
 
     def mark(self, entry: Entry) -> str:
         """Why this entry does not count, or what is to be said of a fact; "" for nothing."""
-        if entry.proof is Proof.FORGED:
-            return FORGED
+        if doubt := doubt_mark(entry):
+            return doubt
         if self.permissions.open or (capability := self._needed(entry)) is None:
             return ""
         return "" if self.permissions.allows(capability, author(entry)) else f"not allowed to {DOING[capability]}"
@@ -60,18 +60,18 @@ class Judge:
     def marked(self, entry: Entry, words: str) -> str:
         """An entry's words behind its mark, which is loud."""
         mark = self.mark(entry)
-        return f"{mark.upper()}: {words}" if mark else words
+        return f"{loud(mark)}: {words}" if mark else words
 
     def counted(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """Those of these entries (in merge's order) that count."""
         entries = tuple(entries)
-        if self.permissions.open and all(entry.proof is not Proof.FORGED for entry in entries):
+        if self.permissions.open and all(entry.counts for entry in entries):
             return entries
         return tuple(entry for entry in entries if self.counts(entry))
 
     def counts(self, entry: Entry) -> bool:
         """Whether the entry counts."""
-        return entry.proof is not Proof.FORGED and (not self.mark(entry) or self._is_fact(entry))
+        return entry.counts and (not self.mark(entry) or self._is_fact(entry))
 
     def _needed(self, entry: Entry) -> Capability | None:
         if entry.kind == EntryKind.ROLE and own_role(entry):
@@ -86,6 +86,11 @@ class Judge:
         )
 
 
+def loud(mark: str) -> str:
+    """A mark as it stands before an entry's words."""
+    return mark if mark[:2].isupper() else mark.upper()
+
+
 def own_role(entry: Entry) -> bool:
     """Whether its writer takes a role for himself: nobody's leave is needed for that."""
     return bool(entry.data.get("person")) and entry.data.get("person") == str(entry.writer)
@@ -93,4 +98,4 @@ def own_role(entry: Entry) -> bool:
 
 TRUSTING = Judge()  # everybody may everything; only what is forged does not count
 
-__all__ = ["FORGED", "TRUSTING", "Judge", "own_role"]
+__all__ = ["TRUSTING", "Judge", "loud", "own_role"]

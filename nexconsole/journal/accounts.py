@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _UNSET = 0xFFFFFFFF  # the login uid of a process that no login began
@@ -14,10 +14,17 @@ _UNSET = 0xFFFFFFFF  # the login uid of a process that no login began
 @cache
 def own_account() -> str:
     """The name of this process's account; behind sudo, that of the account that logged in, where the kernel knows."""
+    return account_of(own_uid())
+
+
+@cache
+def own_uid() -> int:
+    """The number of that account: it owns the files that this process writes in a journal."""
     uid = os.geteuid()
-    return account_of(_login_uid() or uid if uid == 0 else uid)
+    return _login_uid() or uid if uid == 0 else uid
 
 
+@lru_cache(512)
 def account_of(uid: int) -> str:
     """The account's name; its number where it has none."""
     try:

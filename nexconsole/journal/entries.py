@@ -1,8 +1,9 @@
 """An entry of the journal: its fields, its kinds, and the one line of JSON that it is on disk.
 
 A line is `{"id":"<32 hex>","at":...,"writer":{...},"seq":...,"prev":...,"after":...,"hlc":...,"kind":...,"data":...}`.
-`id` is the start of the SHA-256 of the rest of the line, so that a changed line is known by itself. Entries of earlier
-versions have no `hlc`, and no `account` in their writer.
+`id` is the start of the SHA-256 of the rest of the line, so that a changed line is known by itself. A signed entry ends
+with `"sig":"<base64>"`, which stands outside of what is signed. Entries of earlier versions have no `hlc`, and no
+`account` in their writer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -25,9 +27,11 @@ from .shapes import shaped
 
 MAX_LINE = 2 * 1024 * 1024  # bytes; a longer line is nobody's entry
 MAX_HLC = (1 << 53) - 1  # microseconds: far beyond LATEST, and a number that JSON readers can hold
+MAX_SIGNATURE = 16_000  # characters of base64; one of the largest RSA key has some 3,000
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)  # no clock shows other times
 _ID_LENGTH = 32
 _HEAD = b'{"id":"'
+_SIG = b',"sig":"'
 _HEAD_LENGTH = len(_HEAD) + _ID_LENGTH + len(b'",')
 
 
@@ -65,21 +69,23 @@ class EntryKind(StrEnum):
     BROKE_GLASS = "broke_glass"  # plan: Plan.as_dict(), reason: why it is done without the second person that it needs
     NOTIFIED = "notified"  # message: its id, about: an entry's id or "", to: a service without secrets, state, reason
     ACKNOWLEDGED = "acknowledged"  # page: its id at the pager, to: the pager, state, reason
-    HEAD = "head"  # heads: {a file's name: {seq, digest}}; how far its console has read what others wrote
+    # heads: {a writer's key: {seq, digest}}; the last entry that its console has read of each other writer
+    HEAD = "head"
 
 
 class Proof(StrEnum):
     """What shows that the account that an entry names has written it.
 
     kernel: the file's owner is that account of this host; signed: that operator's SSH key; none: neither (it came from
-    another host, unsigned); earlier: a file of an earlier version, which several accounts shared; forged: the owner or
-    the signature is another's.
+    another host, unsigned); earlier: a file of an earlier version, which several accounts shared; unsigned: not signed,
+    and the settings demand signatures; forged: the owner or the signature is another's. The last two count for nothing.
     """
 
     KERNEL = "kernel"
     SIGNED = "signed"
     NONE = "none"
     EARLIER = "earlier"
+    UNSIGNED = "unsigned"
     FORGED = "forged"
 
 
@@ -104,6 +110,12 @@ class Writer(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         """This process; asked twice it is the same writer."""
         start = started_at(os.getpid()) or _IMPORTED
         return cls(clean(operator, 100), socket.gethostname(), os.getpid(), start, own_account())
+
+    @property
+    def key(self) -> str:
+        """This writer in one word, as heads name it: ACCOUNT@HOST/PID/START."""
+        who = clean(f"{self.account or self.operator}@{self.host}", 200)
+        return f"{who}/{self.pid}/{self.start.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
 
     @property
     def person(self) -> tuple[str, str]:
@@ -145,6 +157,13 @@ class Entry:
     hlc: int = 0
     proof: Proof = field(default=Proof.EARLIER, compare=False)  # as the reader found it; nothing in the line says so
     signer: str = field(default="", compare=False)  # the key that has signed it, such as SHA256:..., "" for none
+    sig: str = field(default="", compare=False)  # the signature in the line (base64), whether it is right or not
+    doubt: str = field(default="", compare=False)  # in words, why it is forged or not signed; "" where nothing is wrong
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is taken for what it says: what is forged is shown and counts for nothing."""
+        return self.proof not in (Proof.FORGED, Proof.UNSIGNED)
 
     @property
     def order(self) -> int:
@@ -175,6 +194,7 @@ class _Line(msgspec.Struct, kw_only=True):
     kind: Annotated[str, msgspec.Meta(max_length=200)]
     data: dict[str, Any]
     hlc: Annotated[int, msgspec.Meta(ge=0, le=MAX_HLC)] = 0
+    sig: Annotated[str, msgspec.Meta(max_length=MAX_SIGNATURE)] = ""
 
 
 class _Named(msgspec.Struct):
@@ -228,16 +248,39 @@ def microseconds(at: datetime) -> int:
 
 
 def make(
-    *, at: datetime, writer: Writer, seq: int, prev: str, after: str, kind: str, data: dict[str, Any], hlc: int = 0
+    *,
+    at: datetime,
+    writer: Writer,
+    seq: int,
+    prev: str,
+    after: str,
+    kind: str,
+    data: dict[str, Any],
+    hlc: int = 0,
+    sign: Callable[[bytes], str] | None = None,
 ) -> Entry:
-    """A new entry with its line and id. `data` holds only what JSON can."""
+    """A new entry with its line and id. `data` holds only what JSON can. `sign` gives a signature of the bytes that
+    `signed_part` finds in the line, as base64; "" for none."""
     when = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     rest: dict[str, Any] = {"at": when, "writer": writer, "seq": seq, "prev": prev, "after": after}
     rest |= ({"hlc": hlc} if hlc else {}) | {"kind": kind, "data": data}
     body = msgspec.json.encode(rest)
+    sig = sign(body) if sign else ""
+    if sig:
+        body = body[:-1] + _SIG + sig.encode() + b'"}'
     id = _id(body)
     line = _HEAD + id.encode() + b'",' + body[1:]
-    return Entry(id=id, at=at, writer=writer, seq=seq, prev=prev, after=after, kind=kind, data=data, line=line, hlc=hlc)
+    fields: dict[str, Any] = {"id": id, "at": at, "writer": writer, "seq": seq, "prev": prev, "after": after}
+    return Entry(**fields, kind=kind, data=data, line=line, hlc=hlc, sig=sig)
+
+
+def signed_part(entry: Entry) -> bytes:
+    """What the entry's signature is for: its line without id and signature. Empty where the signature does not stand at
+    the line's end, as every console writes it."""
+    end = _SIG + entry.sig.encode() + b'"}'
+    if not entry.sig or not entry.line.startswith(_HEAD) or not entry.line.endswith(end):
+        return b""
+    return b"{" + entry.line[_HEAD_LENGTH : -len(end)] + b"}"
 
 
 def beginning_of(id: str) -> bytes:

@@ -1,7 +1,7 @@
 """Journal files: created for the group, locked, plain files only, with a reason for every refusal.
 
-Beside each journal a hidden file holds its last entry's id (`.INC-20261123-1342.jsonl.last`), which proves that nothing
-is missing at the end.
+Beside each file a hidden one holds its last entry's id (`.maria.jsonl.last`), which proves that nothing is missing at
+the end, and another is what this account's consoles lock (`.maria.jsonl.lock`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from pathlib import Path
 from ..errors import JournalError
 from ..storage.plain_files import open_plain, read_plain, reason
 from ..text.units import period
+from .accounts import own_uid
+from .layout import JOURNAL, OTHERS_WRITE, last_file, lock_file, parts_folder
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.005
+OWN_MODE, LOCK_MODE = 0o640, 0o600  # of an account's own file, where the folder is a group's, and of its lock
+SHARED_MODE = 0o660  # of what the group's accounts write together there
 MAX_FILE = 64 * 1024 * 1024  # bytes; what stands after them is not read, and nothing is added to such a file
-JOURNAL, ELSEWHERE = ".jsonl", ".elsewhere"
 
 
 def try_folder(folder: Path) -> None:
@@ -51,16 +54,67 @@ def locked(file: Path, timeout_s: float) -> Iterator[int]:
     while True:
         descriptor = open_shared(file, os.O_RDWR | os.O_APPEND, deadline)
         try:
-            if not lock(descriptor, deadline):
-                sentence = (
-                    f"another console has held it for {period(timeout_s)}: try again, or see who by `fuser {file}`"
-                )
-                raise JournalError(f"{file}: {sentence}")
+            _wait_for(descriptor, file, deadline, timeout_s)
             if is_current(descriptor, file):
                 yield descriptor
                 return
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_own(file: Path, timeout_s: float) -> Iterator[int]:
+    """The same for this account's own file, which nobody else may write or keep locked."""
+    deadline = time.monotonic() + timeout_s
+    beside = lock_file(file)
+    lock_descriptor = _open_own(beside, os.O_RDWR, LOCK_MODE)
+    try:
+        _wait_for(lock_descriptor, beside, deadline, timeout_s)
+        descriptor = _open_own(file, os.O_RDWR | os.O_APPEND, OWN_MODE)
+        try:
+            with contextlib.suppress(BlockingIOError):  # tells readers that a line is being written; they may hold it
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    finally:
+        os.close(lock_descriptor)
+
+
+def _wait_for(descriptor: int, file: Path, deadline: float, timeout_s: float) -> None:
+    if not lock(descriptor, deadline):
+        sentence = f"another console has held it for {period(timeout_s)}: try again, or see who by `fuser {file}`"
+        raise JournalError(f"{file}: {sentence}")
+
+
+def _open_own(file: Path, flags: int, mode: int) -> int:
+    """A descriptor of a file of this account, made if it isn't there. Raises OSError, and JournalError where it is
+    another's, or others may write it."""
+    for _ in range(2):
+        try:
+            descriptor = open_plain(file, flags)
+            break
+        except FileNotFoundError:
+            _make_own(file, mode)
+    else:
+        raise JournalError(f"{file}: somebody takes it away while it is made")
+    found = os.fstat(descriptor)
+    if found.st_uid == own_uid() and found.st_mode & OTHERS_WRITE:
+        with contextlib.suppress(PermissionError):
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
+            found = os.fstat(descriptor)
+    if found.st_uid != own_uid() or found.st_mode & OTHERS_WRITE:
+        os.close(descriptor)
+        raise JournalError(f"{file}: is another account's, or others may write it: what is there would prove nothing")
+    return descriptor
+
+
+def _make_own(file: Path, mode: int) -> None:
+    make_folder(file.parent, sticky=True)
+    folder = file.parent.stat()
+    for made, its_mode in ((last_file(file), OWN_MODE), (file, mode)) if file.suffix == JOURNAL else ((file, mode),):
+        create(made, folder, its_mode)
+    _sync_folder(file.parent)
 
 
 def refuse_large(file: Path, size: int) -> None:
@@ -79,17 +133,12 @@ def read_between(descriptor: int, start: int, end: int) -> bytes:
     return b"".join(parts)
 
 
-def last_file(journal: Path) -> Path:
-    """Where the id of the journal's last entry is kept."""
-    return journal.with_name(f".{journal.name}.last")
-
-
-def remember_last(journal: Path, id: str) -> None:
+def remember_last(journal: Path, id: str, mode: int = SHARED_MODE) -> None:
     """Keep the last entry's id. Not synced: an older one proves a little less and nothing wrong."""
     file = last_file(journal)
     try:
         if not file.exists():
-            create(file, journal.parent.stat())
+            create(file, journal.parent.stat(), mode)
         descriptor = open_plain(file, os.O_WRONLY)
         try:
             os.pwrite(descriptor, f"{id}\n".encode(), 0)
@@ -122,19 +171,25 @@ def open_shared(file: Path, flags: int, deadline: float) -> int:
             time.sleep(RETRY_S)
 
 
-def make_folder(folder: Path) -> None:
-    """A folder of ours beside the journals, for the group where theirs is. Raises OSError."""
+def make_folder(folder: Path, sticky: bool = False) -> bool:
+    """A folder of ours beside the journals, for the group where theirs is; False where there is one already. In a
+    `sticky` one nobody removes another's file. Raises OSError."""
     if folder.is_dir():
-        return
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return False
+    if not folder.parent.is_dir():
+        _make_journals_folder(folder.parent)
     above = folder.parent.stat()
-    shared = above.st_mode & (stat.S_ISGID | stat.S_IWGRP)
-    with contextlib.suppress(FileExistsError):
+    try:
         folder.mkdir(mode=0o700)
-        if shared:
-            with contextlib.suppress(PermissionError):
-                os.chown(folder, -1, above.st_gid)
-            folder.chmod(0o2770)
+    except FileExistsError:
+        return False
+    if sticky and own_uid() != os.geteuid():
+        os.chown(folder, own_uid(), -1)
+    if above.st_mode & (stat.S_ISGID | stat.S_IWGRP):
+        with contextlib.suppress(PermissionError):
+            os.chown(folder, -1, above.st_gid)
+        folder.chmod(0o3770 if sticky else 0o2770)
+    return True
 
 
 def _make_journals_folder(folder: Path) -> None:
@@ -151,28 +206,35 @@ def _make(file: Path) -> None:
     folder = file.parent.stat()
     for made in (last_file(file), file) if file.suffix == JOURNAL else (file,):
         create(made, folder)
-    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)  # else the file's name may not survive a power cut
     finally:
         os.close(descriptor)
 
 
-def create_new(file: Path) -> bool:
-    """Make a journal's empty file; False where there is one already. Raises OSError."""
-    _make_journals_folder(file.parent)
-    return create(file, file.parent.stat())
+def create_new(journal: Path) -> bool:
+    """Make a journal's empty folder; False where there is such a journal already. Raises OSError."""
+    return not os.path.lexists(journal) and make_folder(parts_folder(journal), sticky=True)
 
 
-def create(file: Path, folder: os.stat_result) -> bool:
-    """Make the file unless it is there; where the folder is shared by a group, for that group."""
+def create(file: Path, folder: os.stat_result, mode: int = SHARED_MODE) -> bool:
+    """Make the file unless it is there; where the folder is shared by a group, for that group and with this mode. What
+    belongs to one account alone (a mode that the group may not write) is given to the account behind sudo."""
     shared = folder.st_mode & (stat.S_ISGID | stat.S_IWGRP)
-    mode = 0o660 if shared else 0o600
+    own = not mode & stat.S_IWGRP
+    mode = mode if shared else mode & 0o600
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except FileExistsError:
         return False
     try:
+        if own and own_uid() != os.geteuid():
+            os.fchown(descriptor, own_uid(), -1)
         if shared:
             if os.fstat(descriptor).st_gid != folder.st_gid:
                 with contextlib.suppress(PermissionError):  # not of that group: its members will be refused, and told

@@ -1,4 +1,4 @@
-"""Reads journals, merges several, and finds intents without an end."""
+"""Reads journals, and finds intents without an end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..storage.plain_files import open_plain, reason
 from .entries import Entries, Entry, EntryKind, JournalProblem, decode
 from .files import MAX_FILE, RETRY_S
 from .processes import Life, life
+from .ranking import counted
 
 SETTLE_S = 1.0  # how long a line that has no end yet may take its writer
 MOST_LINES = 1_000_000  # of a file; of more no console could hold the entries
@@ -29,6 +30,11 @@ class JournalScan:
     lines: tuple[tuple[int, Entry], ...]
     problems: tuple[JournalProblem, ...]
     ends_at: int
+    owner: os.stat_result | None = None  # the file, as it was read
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for _, entry in self.lines)
 
 
 def scan(text: bytes, before: int = 0) -> JournalScan:
@@ -82,14 +88,15 @@ def scan_file(file: Path) -> JournalScan:
                 with _settled(opened.fileno()):
                     opened.seek(0)
                     text = opened.read(MAX_FILE)
-            size = os.fstat(opened.fileno()).st_size
+            found = os.fstat(opened.fileno())
     except FileNotFoundError as error:
         raise JournalError(f"{file}: there is no such journal") from error
     except OSError as error:
         raise JournalError(f"{file}: can't be read: {reason(error)}") from error
-    journal_scan = scan(text)
-    if size > MAX_FILE:
-        return replace(journal_scan, problems=(*journal_scan.problems, too_large(journal_scan.ends_at, size)))
+    journal_scan = replace(scan(text), owner=found)
+    if found.st_size > MAX_FILE:
+        problems = (*journal_scan.problems, too_large(journal_scan.ends_at, found.st_size))
+        return replace(journal_scan, problems=problems)
     return journal_scan
 
 
@@ -115,34 +122,12 @@ def _settled(descriptor: int) -> Iterator[None]:
 def read(file: Path) -> Entries:
     """Every entry in the order of the file, with what could not be read. Raises JournalError."""
     journal_scan = scan_file(file)
-    return Entries(entries=tuple(entry for _, entry in journal_scan.lines), problems=journal_scan.problems)
+    return Entries(entries=journal_scan.entries, problems=journal_scan.problems)
 
 
 def unreadable(error: JournalError) -> Entries:
     """An unreadable journal, for callers that read others too."""
     return Entries(problems=(JournalProblem(line=0, what="unreadable", sentence=str(error)),))
-
-
-def merge(*journals: Iterable[Entry]) -> tuple[Entry, ...]:
-    """The union by id, in the order of the entries' `order`, then of (at, writer, seq): the same in whatever order
-    entries arrive, or how often, and what was read before something was written stands before it."""
-    union: dict[str, Entry] = {}
-    for entries in journals:
-        for entry in entries:
-            other = union.get(entry.id)
-            if other is None or _rank(entry) < _rank(other):
-                union[entry.id] = entry
-    return tuple(sorted(union.values(), key=lambda one: (one.order, one.at, one.writer, one.seq, one.id)))
-
-
-def better(entry: Entry, other: Entry) -> bool:
-    """Whether, of two lines with one id, this is the one that counts."""
-    return _rank(entry) < _rank(other)
-
-
-def _rank(entry: Entry) -> tuple[bool, bytes]:
-    """Of two lines with one id the intact one counts."""
-    return not entry.intact, entry.line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +144,7 @@ class Unfinished:
 
 def unfinished(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
     """The intents that no outcome names, with whether their console still runs."""
-    entries = tuple(entries)
+    entries = counted(entries)
     ended = {str(entry.data.get("intent")) for entry in entries if entry.kind == EntryKind.OUTCOME}
     return tuple(
         Unfinished(entry=entry, life=_life(entry))
@@ -173,7 +158,7 @@ def unjudged(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
 
     A verdict, an undo, and what a person found by looking (another writer's outcome) settle it.
     """
-    entries = tuple(entries)
+    entries = counted(entries)
     begun = {entry.id: entry for entry in entries if entry.kind == EntryKind.INTENT}
     left: dict[str, Entry] = {}
     settled: set[str] = set()

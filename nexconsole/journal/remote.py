@@ -1,6 +1,6 @@
-"""Entries from consoles of other hosts, beside this folder's own.
+"""A journal as the union of its files: what this folder's consoles wrote, and what came from other hosts.
 
-`INC-20261123-1342.jsonl.elsewhere` holds the same lines in order of arrival. An incident is the union of both files.
+`INC-20261123-1342/maria.elsewhere` holds other hosts' entries as maria's consoles took them over, in order of arrival.
 Everything here blocks but `follow_incident`.
 """
 
@@ -14,19 +14,23 @@ from pathlib import Path
 
 from ..errors import JournalError
 from ..storage.plain_files import read_plain, reason
+from .accounts import own_account
 from .entries import Entries, Entry, JournalProblem, Writer, decode
-from .files import ELSEWHERE, MAX_FILE, locked, read_between, refuse_large
-from .reader import read, scan_file, unreadable
+from .files import MAX_FILE, locked_own, read_between, refuse_large
+from .heads import against_heads
+from .layout import ELSEWHERE, JournalPart, file_for, parts_folder, parts_of
+from .proofs import FileOwner, Prover
+from .reader import JournalScan, scan_file, unreadable
 from .tail import Tail, followed
-from .verify import verify
+from .verify import RememberedEnd, forged_lines, problems_of, remembered
 from .writer import write_synced
 
 _ID = slice(7, 39)  # where a line has its id
 
 
 def remote_file(journal: Path) -> Path:
-    """Where the entries of other hosts lie, beside an incident's journal."""
-    return journal.with_name(journal.name + ELSEWHERE)
+    """Where this account's consoles keep what comes from other hosts. Raises JournalError."""
+    return file_for(journal, ELSEWHERE, own_account())
 
 
 def parse_remote_entry(line: bytes) -> Entry:
@@ -53,11 +57,14 @@ def import_entries(journal: Path, lines: Iterable[bytes], lock_timeout_s: float 
         return ()
     file = remote_file(journal)
     try:
-        with locked(file, lock_timeout_s) as descriptor:
+        with locked_own(file, lock_timeout_s) as descriptor:
             size = os.fstat(descriptor).st_size
             refuse_large(file, size)
             held = read_between(descriptor, 0, size)
-            known = _whole(entries, held) | _whole(entries, _text(journal))
+            known = _whole(entries, held)
+            for part in parts_of(journal):
+                if part.file != file and len(known) < len(entries):
+                    known |= _whole(entries, _text(part.file))
             new = [entry for id, entry in entries.items() if id not in known]
             if new:
                 torn = b"\n" if held and not held.endswith(b"\n") else b""
@@ -78,74 +85,98 @@ def _whole(entries: Mapping[str, Entry], text: bytes) -> set[str]:
     return found
 
 
-def _text(journal: Path) -> bytes:
-    """What the consoles of this folder wrote; nothing where they have not yet."""
+def _text(file: Path) -> bytes:
+    """What stands in another file of the journal; nothing where it can't be read: then it is kept once more."""
     try:
-        return read_plain(journal, MAX_FILE)
-    except FileNotFoundError:
+        return read_plain(file, MAX_FILE)
+    except (OSError, JournalError):
         return b""
 
 
-def read_incident(journal: Path) -> Entries:
-    """Every entry of this folder's consoles and of other hosts', with what could not be read. Raises JournalError
-    where neither can be."""
-    other = remote_file(journal)
-    if not os.path.lexists(other):
-        return read(journal)
-    if not os.path.lexists(journal):
-        here = Entries()
-    else:
-        here = _read_or_said(journal)
-    there = _read_or_said(other)
-    if not (here.entries or there.entries) and any(problem.line == 0 for problem in (*here.problems, *there.problems)):
-        raise JournalError(next(problem.sentence for problem in (*here.problems, *there.problems) if problem.line == 0))
-    problems = tuple(
-        replace(problem, sentence=f"({other.name}) {problem.sentence}") if problem.line else problem
-        for problem in there.problems
-    )
-    return Entries(entries=here.entries + there.entries, problems=here.problems + problems)
+def read_incident(journal: Path, prover: Prover | None = None) -> Entries:
+    """Every entry of the journal's files, forged ones too, with what proves it and with what could not be read. Raises
+    JournalError where nothing can be. Without a prover no signature is checked."""
+    prover = prover or Prover()
+    parts = parts_of(journal)
+    if not parts and not parts_folder(journal).is_dir():
+        raise JournalError(f"{journal}: there is no such journal")
+    entries: list[Entry] = []
+    problems: list[JournalProblem] = []
+    unread: list[str] = []
+    for part in parts:
+        try:
+            entries += _proved(journal.stem, part, scan := scan_file(part.file), prover)
+        except JournalError as error:
+            unread.append(str(error))
+            problems += unreadable(error).problems
+            continue
+        among = f"({part.file.name}) " if part.file != journal and len(parts) > 1 else ""
+        problems += [replace(problem, sentence=f"{among}{problem.sentence}") for problem in scan.problems]
+    if unread and not entries:
+        raise JournalError(unread[0])
+    return Entries(entries=prover.settled(entries), problems=tuple(problems))
 
 
-def _read_or_said(file: Path) -> Entries:
-    try:
-        return read(file)
-    except JournalError as error:
-        return unreadable(error)
+def _proved(name: str, part: JournalPart, scan: JournalScan, prover: Prover) -> tuple[Entry, ...]:
+    """What a file holds, each entry with what is known of it at once."""
+    if scan.owner is None:
+        return scan.entries
+    return prover.prove(name, part.origin, FileOwner.of(part.file, scan.owner), scan.entries)
 
 
 def follow_incident(journal: Path, every: float = 0.25) -> AsyncIterator[Entries]:
     """As `follow`, for what this folder's consoles and other hosts' write."""
-    return followed((Tail(journal), Tail(remote_file(journal))), every)
+    tails: dict[Path, Tail] = {}
+
+    def there() -> list[Tail]:
+        for part in parts_of(journal):
+            tails.setdefault(part.file, Tail(part.file))
+        return list(tails.values())
+
+    return followed(there, every)
 
 
-def verify_incident(journal: Path) -> dict[Path, tuple[JournalProblem, ...]]:
-    """Everything wrong with the journal and with what came from other hosts, by file; that it can't be read, too.
-    Raises JournalError where there is neither."""
-    other = remote_file(journal)
-    if not os.path.lexists(other) and not os.path.lexists(journal):
+def verify_incident(journal: Path, prover: Prover | None = None) -> dict[Path, tuple[JournalProblem, ...]]:
+    """Everything wrong with each file of the journal, that it can't be read, too. Against the entries that other
+    consoles say that they have read (heads), what is missing or was rewritten is found as well. Raises JournalError
+    where there is no such journal."""
+    prover = prover or Prover()
+    parts = parts_of(journal)
+    if not parts and not parts_folder(journal).is_dir():
         raise JournalError(f"{journal}: there is no such journal")
-    found: dict[Path, tuple[JournalProblem, ...]] = {}
+    found: dict[Path, list[JournalProblem]] = {}
+    scans: dict[JournalPart, JournalScan] = {}
     own: set[str] = set()
-    if os.path.lexists(journal):
+    ends: dict[JournalPart, RememberedEnd] = {}
+    for part in parts:
+        found[part.file] = []
+        ends[part] = remembered(part.file)
         try:
-            found[journal] = verify(journal)
-            own = {entry.id for entry in read(journal).entries}
+            scan = scan_file(part.file)
+            proved = _proved(journal.stem, part, scan, prover)
+            lines = tuple((number, entry) for (number, _), entry in zip(scan.lines, proved, strict=True))
+            scans[part] = replace(scan, lines=lines)
         except JournalError as error:
-            found[journal] = unreadable(error).problems
-    if os.path.lexists(other):
-        try:
-            found[other] = tuple(_other_problems(other, own))
-        except JournalError as error:
-            found[other] = unreadable(error).problems
-    return found
+            found[part.file] += unreadable(error).problems
+            continue
+        if not part.file.name.endswith(ELSEWHERE):
+            own |= {entry.id for entry in scan.entries}
+    settled = iter(prover.settled(entry for scan in scans.values() for entry in scan.entries))
+    for part, scan in scans.items():
+        scan = scans[part] = replace(scan, lines=tuple((number, next(settled)) for number, _ in scan.lines))
+        elsewhere = part.file.name.endswith(ELSEWHERE)
+        found[part.file] += _other_problems(scan, own) if elsewhere else problems_of(part.file, scan, ends[part])
+        found[part.file] += forged_lines(scan.lines)
+    for file, problem in against_heads(journal, scans):
+        found.setdefault(file, []).append(problem)
+    return {file: tuple(sorted(problems, key=lambda one: one.line)) for file, problems in found.items()}
 
 
-def _other_problems(file: Path, own: set[str]) -> Iterator[JournalProblem]:
+def _other_problems(scan: JournalScan, own: set[str]) -> Iterator[JournalProblem]:
     """Each entry must be as it was written, here once, and follow from its writer's entry before it.
 
     In which order they came, and what stood before them in their own file, says nothing.
     """
-    scan = scan_file(file)
     yield from scan.problems
     first: dict[str, int] = {}
     places: dict[tuple[Writer, int], tuple[int, Entry]] = {}

@@ -9,7 +9,7 @@ import msgspec
 
 from ..text.sanitize import clean
 from .broken_glass import planned
-from .entries import Entry, EntryKind
+from .entries import Entry, EntryKind, Proof
 from .processes import Life
 from .reader import Unfinished
 
@@ -38,6 +38,15 @@ def _unjudged(intent: Unfinished, where: str, how: str) -> str:
     if intent.life is Life.GONE:
         return f"NO VERDICT: {who}'s console ended while it watched what came of: {said}. Check {how}"
     return f"NO VERDICT yet from {where} for: {said}. Ask, or check {how}"
+
+
+def mark(entry: Entry) -> str:
+    """What to say first of an entry that counts for nothing, such as `FORGED (its file belongs to eve, it names piet)`;
+    "" for one that counts."""
+    if entry.counts:
+        return ""
+    word = "FORGED" if entry.proof is Proof.FORGED else "UNSIGNED"
+    return f"{word} ({clean(entry.doubt, 200)})" if entry.doubt else word
 
 
 def sentence(entry: Entry) -> str:
@@ -119,6 +128,14 @@ def _acknowledged(data: Mapping[str, Any]) -> str:
     )
 
 
+def _head(data: Mapping[str, Any]) -> str:
+    """How far others were read: their writers' last entries by number."""
+    heads = data.get("heads")
+    heads = heads if isinstance(heads, dict) else {}
+    read = (f"{key.partition('/')[0]} to {head.get('seq')}" for key, head in heads.items() if isinstance(head, dict))
+    return f"has read {', '.join(read)}"
+
+
 def _labelled(part: str, *names: str) -> Callable[[Mapping[str, Any]], str]:
     """`state: the rest` of a nested value."""
 
@@ -151,4 +168,5 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     EntryKind.NOTIFIED: _notified,
     EntryKind.ACKNOWLEDGED: _acknowledged,
     EntryKind.BROKE_GLASS: _broke_glass,
+    EntryKind.HEAD: _head,
 }

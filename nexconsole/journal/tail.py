@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from ..errors import JournalError
@@ -24,6 +24,7 @@ class Tail:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.owner: os.stat_result | None = None  # the file, as it was read last
         self.given: set[str] = set()  # the ids of all that it gave; of a line that was changed, its hash
         self._begin(None)
 
@@ -48,6 +49,7 @@ class Tail:
             if seen.st_size == self._read_to or mark == self._nothing_at or self._lines >= MOST_LINES:
                 return Entries()
             with open(open_plain(self.file, os.O_RDONLY), "rb") as opened:
+                self.owner = os.fstat(opened.fileno())
                 opened.seek(self._read_to)
                 added = opened.read(max(0, MAX_FILE - self._read_to))
         except FileNotFoundError:
@@ -107,17 +109,18 @@ def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:
 
     Trouble with the file comes as a Problem of line 0, once, and following goes on.
     """
-    return followed((Tail(file),), every)
+    tail = Tail(file)
+    return followed(lambda: [tail], every)
 
 
-async def followed(tails: Sequence[Tail], every: float) -> AsyncIterator[Entries]:
+async def followed(tails: Callable[[], Sequence[Tail]], every: float) -> AsyncIterator[Entries]:
     """The same for several files: what came in all of them since, together. Of two files the one is read though the
     other can't be."""
     said: dict[Path, str] = {}
     while True:
         entries: list[Entry] = []
         problems: list[JournalProblem] = []
-        for tail in tails:
+        for tail in await asyncio.to_thread(tails):
             try:
                 found = await asyncio.to_thread(tail.poll)
                 said.pop(tail.file, None)

@@ -6,30 +6,56 @@ predecessor in the file; a hidden file beside the journal keeps the last entry's
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JournalError, in_words
+from ..text.sanitize import clean
 from .entries import Entry, JournalProblem, Writer
-from .files import last_file, remembered_last
-from .reader import scan_file
+from .files import remembered_last
+from .layout import last_file
+from .reader import JournalScan, scan_file
 
 
 def verify(file: Path) -> tuple[JournalProblem, ...]:
-    """Everything wrong with the journal, by line; () where it is as it was written. Raises JournalError."""
-    # First what was last, then the file: an entry that is added meanwhile is in there as well.
-    unread, last = None, ""
+    """Everything wrong with one file of a journal, by line; () where it is as it was written. Raises JournalError."""
+    return problems_of(file, scan_file(file), remembered(file))
+
+
+@dataclass(frozen=True)
+class RememberedEnd:
+    """The id of the entry that was written last, "" where none is known; `unread` is why it can't be read."""
+
+    id: str
+    unread: JournalProblem | None = None
+
+
+def remembered(file: Path) -> RememberedEnd:
+    """What is remembered of the file's end. Read it before the file: an entry that is added meanwhile is there too."""
     try:
-        last = remembered_last(file)
+        return RememberedEnd(remembered_last(file))
     except (OSError, JournalError) as error:
         sentence = f"whether its end is missing is not known: {last_file(file).name} can't be read ({in_words(error)})"
-        unread = JournalProblem(line=0, what="unreadable", sentence=sentence)
-    scan = scan_file(file)
-    problems = [*([unread] if unread else []), *scan.problems, *_chains(scan.lines)]
-    if last and all(entry.id != last for _, entry in scan.lines):
-        sentence = f"the last entry that was written here ({last[:8]}) is missing"
+        return RememberedEnd("", JournalProblem(line=0, what="unreadable", sentence=sentence))
+
+
+def problems_of(file: Path, scan: JournalScan, end: RememberedEnd) -> tuple[JournalProblem, ...]:
+    """The same, for a file that has been read."""
+    problems = [*([end.unread] if end.unread else []), *scan.problems, *_chains(scan.lines)]
+    if end.id and all(entry.id != end.id for _, entry in scan.lines):
+        sentence = f"the last entry that was written here ({end.id[:8]}) is missing"
         problems.append(JournalProblem(line=scan.ends_at + 1, what="missing", sentence=sentence))
     return tuple(sorted(problems, key=lambda problem: problem.line))
+
+
+def forged_lines(lines: Iterable[tuple[int, Entry]]) -> Iterator[JournalProblem]:
+    """The entries that another than the one whom they name has written, and those that lack the signature that is
+    demanded."""
+    for line, entry in lines:
+        if not entry.counts and entry.intact:
+            who = f"{entry.writer}@{clean(entry.writer.host, 100)}"
+            yield JournalProblem(line=line, what=str(entry.proof), sentence=f"names {who}: {entry.doubt}")
 
 
 def _chains(lines: tuple[tuple[int, Entry], ...]) -> Iterator[JournalProblem]:

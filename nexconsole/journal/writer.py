@@ -9,15 +9,28 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ..errors import JournalError
 from ..storage.plain_files import reason
-from .entries import MAX_HLC, Entry, Writer, beginning_of, bytes_of, decode, make, microseconds
-from .files import locked, read_between, refuse_large, remember_last, remembered_last, try_folder
+from .entries import MAX_HLC, Entry, Proof, Writer, beginning_of, bytes_of, decode, make, microseconds
+from .files import (
+    OWN_MODE,
+    SHARED_MODE,
+    locked,
+    locked_own,
+    read_between,
+    refuse_large,
+    remember_last,
+    remembered_last,
+    try_folder,
+)
 from .redaction import Scrubber
+from .signing import Signer
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +42,8 @@ class Journal:
     """One journal file as one writer appends to it. Nothing is opened or created before the first entry.
 
     Threads may share it, and several may be open on one file. `now` is the clock (UTC).
-    Whatever `data` holds passes `scrub` first.
+    Whatever `data` holds passes `scrub` first. With `journal`, the file is this account's own in that journal; without,
+    it is one that all accounts share, as earlier versions had it. `signer` signs what people do.
     """
 
     def __init__(
@@ -39,8 +53,14 @@ class Journal:
         scrub: Scrubber,
         lock_timeout_s: float = 3.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        journal: Path | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.file = file
+        self.journal = journal or file
+        self._own_file = journal is not None
+        self._signer = signer
         self.writer = writer
         self._scrub = scrub
         self._lock_timeout_s = lock_timeout_s
@@ -56,15 +76,19 @@ class Journal:
     def append(self, kind: str, data: Mapping[str, Any]) -> Entry:
         """Write one entry and return it once it is on disk.
 
-        Blocks for the disk and, up to the lock's time-out, for other writers. Raises JournalError: then the
-        entry is not on record, and what had reached the file of it was taken back or shows as a torn line.
+        Blocks for the disk and, up to the lock's time-out, for other writers, and for the key that signs. Raises
+        JournalError: then the entry is not on record, and what had reached the file of it was taken back or shows as a
+        torn line.
         """
         scrubbed = self._scrub(data)
-        if not self._turn.acquire(timeout=self._lock_timeout_s):
+        signs = self._signer if self._signer is not None and self._signer.signs(kind) else None
+        patience_s = self._lock_timeout_s + (self._signer.timeout_s if self._signer is not None else 0.0)
+        if not self._turn.acquire(timeout=patience_s):
             raise JournalError(f"{self.file}: this console's last entry has not reached the disk yet: is it hanging?")
         try:
-            with locked(self.file, self._lock_timeout_s) as descriptor:
-                return self._append(descriptor, kind, scrubbed)
+            draft = self._signed(signs, kind, scrubbed) if signs is not None else None
+            with self._locked() as descriptor:
+                return self._append(descriptor, kind, scrubbed, draft)
         except OSError as error:
             raise JournalError(f"{self.file}: can't be written: {reason(error)}") from error
         finally:
@@ -75,11 +99,11 @@ class Journal:
 
         Blocks as `append` does.
         """
-        try_folder(self.file.parent)
+        try_folder(self.journal.parent)
         if not self.file.exists():
             return
         try:
-            with locked(self.file, self._lock_timeout_s) as descriptor:
+            with self._locked() as descriptor:
                 refuse_large(self.file, os.fstat(descriptor).st_size)
                 limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
                 if limit != resource.RLIM_INFINITY and os.fstat(descriptor).st_size + ROOM > limit:
@@ -91,29 +115,55 @@ class Journal:
         """An entry of this incident was read that stands there in the order of all: what is written now is later."""
         self._observed = max(self._observed, order)
 
-    def _append(self, descriptor: int, kind: str, data: dict[str, Any]) -> Entry:
-        size = os.fstat(descriptor).st_size
-        refuse_large(self.file, size)
-        self._catch_up(descriptor, size)
+    @property
+    def unsigned(self) -> str:
+        """Why the last entry that should be signed is not; "" where it is, or nothing is signed here."""
+        return self._signer.trouble if self._signer is not None else ""
+
+    def _locked(self) -> AbstractContextManager[int]:
+        return (locked_own if self._own_file else locked)(self.file, self._lock_timeout_s)
+
+    def _signed(self, signer: Signer, kind: str, data: dict[str, Any]) -> Entry | None:
+        """The entry as it is signed, not written yet; None where it is to be written without a signature. The file is
+        not locked meanwhile: a key may wait to be touched. Raises JournalError where signatures are demanded."""
+        with self._locked() as descriptor:
+            size = os.fstat(descriptor).st_size
+            self._catch_up(descriptor, size)
+            fields = self._next(descriptor, size, kind, data)
+        entry = make(**fields, sign=lambda part: signer.sign(self.journal.stem, part))
+        return entry if entry.sig else None
+
+    def _next(self, descriptor: int, size: int, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+        """The next entry's fields."""
         own, at = self._own, self._now()
         if own is not None and at <= own.at:  # the clock was set back: an outcome never stands before its intent
             at = own.at + _TICK
-        entry = make(
-            at=at,
-            writer=self.writer,
-            seq=own.seq + 1 if own else 1,
-            prev=own.digest if own else "",
-            after=self._predecessor(descriptor, size),
-            hlc=min(MAX_HLC, max(microseconds(at), self._observed + 1)),
-            kind=str(kind),
-            data=data,
-        )
+        return {
+            "at": at,
+            "writer": self.writer,
+            "seq": own.seq + 1 if own else 1,
+            "prev": own.digest if own else "",
+            "after": self._predecessor(descriptor, size),
+            "hlc": min(MAX_HLC, max(microseconds(at), self._observed + 1)),
+            "kind": str(kind),
+            "data": data,
+        }
+
+    def _append(self, descriptor: int, kind: str, data: dict[str, Any], draft: Entry | None = None) -> Entry:
+        size = os.fstat(descriptor).st_size
+        refuse_large(self.file, size)
+        self._catch_up(descriptor, size)
+        entry = draft
+        if entry is None or (self._own is not None and entry.prev != self._own.digest):
+            entry = make(**self._next(descriptor, size, kind, data))
         line = (b"\n" if self._torn else b"") + entry.line + b"\n"
         write_synced(descriptor, size, line)
+        if self._own_file:
+            entry = replace(entry, proof=Proof.KERNEL)
         self._own, self._last, self._torn = entry, entry.id, False
         self.observe(entry.order)
         self._read_to = size + len(line)
-        remember_last(self.file, entry.id)
+        remember_last(self.file, entry.id, OWN_MODE if self._own_file else SHARED_MODE)
         return entry
 
     def _catch_up(self, descriptor: int, size: int) -> None:

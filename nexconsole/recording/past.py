@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import JournalError, SettingsError
-from ..journal import Entry, journal_folder, merge, read_incident, recent_files
+from ..journal import Entry, Prover, journal_folder, merge, read_incident, recent_files
 from ..model import Reading
 from ..settings import Settings
 from ..sources.flight_record import flight_record_file
@@ -90,7 +90,7 @@ def _near(recording: RecordingFile, at: datetime) -> str:
 def _incident_at(settings: Settings, at: datetime, problems: list[str]) -> tuple[str, tuple[Entry, ...]]:
     """The incident that was going on then, and what is on record of it; none: only the flight record has a name."""
     try:
-        found = [(file, entries) for file, entries in _incidents(journal_folder(settings), at) if entries]
+        found = [(file, entries) for file, entries in _incidents(settings, at) if entries]
     except JournalError as error:
         problems.append(str(error))
         found = []
@@ -101,7 +101,6 @@ def _incident_at(settings: Settings, at: datetime, problems: list[str]) -> tuple
     return file.stem, entries
 
 
-def _incidents(folder: Path, at: datetime) -> Iterator[tuple[Path, tuple[Entry, ...]]]:
-    for file in recent_files(folder, at):
-        if file.suffix == ".jsonl":
-            yield file, merge(read_incident(file).entries)
+def _incidents(settings: Settings, at: datetime) -> Iterator[tuple[Path, tuple[Entry, ...]]]:
+    for file in recent_files(journal_folder(settings), at):
+        yield file, merge(read_incident(file, Prover.of(settings)).entries)

@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import JournalError
 from ..incident.incident import fold
-from ..journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, merge, read_incident, remote_file
+from ..journal import OUTSIDE, Entry, EntryKind, Prover, journal_file, journal_folder, merge, parts_of, read_incident
 from ..settings import JournalSettings, Settings
 from ..storage.plain_files import reason
 from ..storage.schema import SUFFIX, recording_file
@@ -76,14 +76,14 @@ def open_replay(named: str, settings: Settings) -> Replay:
     problems = list(recording.problems)
     if not older and os.path.lexists(earlier):
         problems.append(f"an earlier version of the console recorded too: `nexconsole replay {earlier}` plays that")
-    own = _entries(journal, problems)
+    own = _entries(journal, problems, settings)
     if not own:
         problems.append(f"{journal}: nothing is on record: what was done can't be shown")
     first, last = recording.span
     moments = [entry.at for entry in own if first - NEAR <= entry.at <= last + NEAR]  # a clock may have been far out
     begin, end = min([first, *moments]), max([last, *moments])
     opened = min([recording.opened, *moments])
-    outside = _entries(journal_file(journal.parent, OUTSIDE), []) if journal.stem != OUTSIDE else ()
+    outside = _entries(journal_file(journal.parent, OUTSIDE), [], settings) if journal.stem != OUTSIDE else ()
     entries = merge(own, (entry for entry in outside if begin <= entry.at <= end))
     return Replay(clean(journal.stem, 80), recording, entries, begin, end, tuple(problems), opened)
 
@@ -119,7 +119,7 @@ def listed(settings: Settings) -> list[str]:
             lines.append(f"{file.stem:<22}  {str(error).removeprefix(f'{file}: ')}")
             continue
         begin, end = recording.opened, recording.span[1]
-        title = fold(_entries(file.with_suffix(".jsonl"), [])).title
+        title = fold(_entries(file.with_suffix(".jsonl"), [], settings)).title
         words = f"{moment(begin)}  {duration(end - begin):>11}  {file.stat().st_size / 1e6:>6.1f} MB  {title}"
         lines.append(f"{file.stem:<22}  {words}".rstrip())
         recording.close()
@@ -141,12 +141,12 @@ def _others(folder: Path) -> str:
     return f"; there are recordings of {', '.join(names[:MOST_LISTED])}{more}"
 
 
-def _entries(journal: Path, problems: list[str]) -> tuple[Entry, ...]:
+def _entries(journal: Path, problems: list[str], settings: Settings) -> tuple[Entry, ...]:
     """What is on record there, in order, as far as it can be read."""
-    if not (os.path.lexists(journal) or os.path.lexists(remote_file(journal))):
-        return ()
     try:
-        entries = read_incident(journal)
+        if not parts_of(journal):
+            return ()
+        entries = read_incident(journal, Prover.of(settings, journal=journal))
     except JournalError as error:
         problems.append(str(error))
         return ()

@@ -98,7 +98,7 @@ def _incident(incident: Incident | None, session: Session, risen_at: datetime | 
     judged = incident.levels[-1].level if incident.levels else ""
     declared = incident.declared[-1].level if incident.declared else ""
     return {
-        "id": session.journal.file.stem,
+        "id": session.journal.journal.stem,
         "title": incident.title,
         "since": incident.since or incident.begin,
         "declared": declared if declared != judged else "",

@@ -51,7 +51,7 @@ class EarlierIncidents:
 def read_earlier(settings: Settings, but: str = "", stopped: threading.Event | None = None) -> EarlierIncidents:
     """The newest journals' incidents, but this one, until `stopped` is set. Blocks: for a thread, with pauses where
     it may be stopped. Raises JournalError for the folder alone."""
-    from ..journal import journal_files, journal_folder
+    from ..journal import journal_files, journal_folder, size_of
 
     files = [file for file in journal_files(journal_folder(settings)) if file.stem.startswith(INCIDENT)]
     files = [file for file in reversed(files) if file.stem != but]
@@ -62,10 +62,10 @@ def read_earlier(settings: Settings, but: str = "", stopped: threading.Event | N
         if time.monotonic() > until:
             return EarlierIncidents(past=tuple(past), left_out=(_left(len(files) - number, "took too long"),))
         try:
-            if file.stat().st_size > MOST_BYTES:
+            if size_of(file) > MOST_BYTES:
                 large += 1
                 continue
-            found = _past(file)
+            found = _past(file, settings)
         except FileNotFoundError:  # only what other hosts wrote is here
             continue
         except (JournalError, OSError):  # `journal verify` says what is wrong with it
@@ -91,12 +91,12 @@ def _left(many: int, why: str) -> str:
     return f"{several(many, 'earlier journal')} not compared: {why}"
 
 
-def _past(file: Path) -> PastIncident | None:
+def _past(file: Path, settings: Settings) -> PastIncident | None:
     from ..incident.incident import fold
     from ..incident.similar import past_of
-    from ..journal import read_incident
+    from ..journal import Prover, read_incident
 
-    return past_of(file.stem, fold(read_incident(file).entries[:MOST_ENTRIES]))
+    return past_of(file.stem, fold(read_incident(file, Prover.of(settings)).entries[:MOST_ENTRIES]))
 
 
 def present_traits(

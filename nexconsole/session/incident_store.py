@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from ..errors import JournalError
@@ -19,24 +18,23 @@ from ..incident.prelude import prelude_of
 from ..incident.proposals import Proposal, proposals_in
 from ..journal import (
     OUTSIDE,
-    Entries,
     Entry,
     EntryKind,
     Journal,
-    Tail,
+    Proof,
     better,
-    journal_file,
     journal_folder,
-    look_over,
     merge,
     new_incident,
     open_journal,
-    remote_file,
+    replaces,
 )
+from ..journal.sentences import mark
 from ..settings import Settings
 from ..text.sanitize import clean
 from .arrivals import Arrivals
 from .capabilities import Capabilities, Capability, capabilities_of
+from .journal_parts import JournalParts, PartScan, PartsLook
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ class IncidentStore:
         self._settings, self._clock, self._changed, self._heard = settings, clock, changed, heard
         self._capabilities = capabilities or capabilities_of(settings)
         self._journals = {OUTSIDE: open_journal(settings, settings.operator)}
-        self._tails: dict[Path, Tail] = {}
+        self._parts = JournalParts(settings, self._journals[OUTSIDE].writer)
         self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
         self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
         self._places: dict[str, str] = {}  # id of an intent or a proposal -> journal's name
@@ -209,42 +207,39 @@ class IncidentStore:
     async def look(self, said: str = "") -> str:
         """Read what came to the journals; why they can't be read, "" where they can. `said`: why not, the last time."""
         try:
-            scans, refused = await asyncio.to_thread(self._look)
+            look = await asyncio.to_thread(self._look)
             trouble = next(
-                (scan.trouble for scan in scans if scan.trouble and scan.name in (OUTSIDE, self.current)), ""
+                (scan.trouble for scan in look.scans if scan.trouble and scan.name in (OUTSIDE, self.current)), ""
             )
         except JournalError as error:
-            scans, refused, trouble = [], (), str(error)
-        refused = (*refused, *(scan.trouble for scan in scans if scan.trouble))
+            look, trouble = PartsLook(), str(error)
+        refused = (*look.refused, *(scan.trouble for scan in look.scans if scan.trouble))
         new = [fromkey for fromkey in dict.fromkeys(refused) if fromkey not in self._refused]
         self._unread = trouble
-        news = any(scan.read.entries or scan.read.problems for scan in scans)
+        news = bool(look.settled) or any(scan.read.entries or scan.read.problems for scan in look.scans)
         if trouble != said or new or news or not self._read:
             self._refused.update(new)
             self._lose(new)
-            self._take(scans)
+            self._take(look.scans, look.settled)
             self._changed()
         return trouble
 
-    def _look(self) -> tuple[list[_StoreScan], tuple[str, ...]]:
-        """What came to any journal since the last look, and which files are none. In a thread."""
-        folder = journal_folder(self._settings)
-        outside = journal_file(folder)
-        there = look_over(folder, self._clock() - RECENT)
-        for file in (outside, remote_file(outside), *there.files):
-            self._tails.setdefault(file, Tail(file))
-        scans = [_looked(file, tail) for file, tail in list(self._tails.items())]
-        self.judge.permissions.learn({entry.writer.account for scan in scans for entry in scan.read.entries})
-        return scans, there.refused
+    def _look(self) -> PartsLook:
+        """What came to any journal since the last look. In a thread."""
+        look = self._parts.look(self._clock() - RECENT)
+        self.judge.permissions.learn({entry.writer.account for scan in look.scans for entry in scan.read.entries})
+        return look
 
-    def _take(self, scans: Sequence[_StoreScan]) -> None:
+    def _take(self, scans: Sequence[PartScan], settled: Sequence[tuple[str, Entry]]) -> None:
         first, self._read = not self._read, True
         new = [entry for scan in scans for entry in self._keep(scan.name, scan.read.entries, first)]
+        new += [entry for name, entry in settled if self._settle(name, entry)]
         self._lose([f"{scan.name}: {problem}" for scan in scans for problem in scan.read.problems])
+        self._lose(list(dict.fromkeys(mark(entry) for entry in new if entry.proof is Proof.FORGED)))
         self._choose()
         if not first:
             for entry in new:
-                if entry.writer != self.journal.writer:
+                if entry.writer != self.journal.writer and entry.counts:
                     self._heard(entry)
 
     def _lose(self, sentences: Sequence[str]) -> None:
@@ -252,23 +247,37 @@ class IncidentStore:
 
     def _keep(self, name: str, entries: Sequence[Entry], first: bool = False) -> list[Entry]:
         kept = self._kept.setdefault(name, {})
-        new = [
-            entry
-            for entry in entries
-            if entry.id not in kept or (kept[entry.id] != entry and better(entry, kept[entry.id]))
-        ]
-        if new:
-            self._ordered.pop(name, None)
-        journal = self.journal_of(name)
+        new = [entry for entry in entries if entry.id not in kept or better(entry, kept[entry.id])]
         for entry in new:
             self._arrivals.note(entry, first)
             kept[entry.id] = entry
-            journal.observe(entry.order)
-            if entry.kind in (EntryKind.INTENT, EntryKind.PROPOSED):
-                self._places[entry.id] = name
+            self._noted(name, entry)
+        self._hear(name, [entry for entry in new if entry.counts])
+        return new
+
+    def _hear(self, name: str, entries: Sequence[Entry]) -> None:
+        for entry in entries:
             for listener in self.listeners:
                 listener(name, entry)
-        return new
+
+    def _noted(self, name: str, entry: Entry) -> None:
+        """An entry is there now, or its proof is another than it was."""
+        self._ordered.pop(name, None)
+        if entry.counts:
+            self.journal_of(name).observe(entry.order)
+            if entry.kind in (EntryKind.INTENT, EntryKind.PROPOSED):
+                self._places[entry.id] = name
+
+    def _settle(self, name: str, entry: Entry) -> bool:
+        """An entry's signature was checked; whether it counts since then, or is forged."""
+        before = self._kept.get(name, {}).get(entry.id)
+        if before is None or not replaces(entry, before):
+            return False
+        self._kept[name][entry.id] = entry
+        self._noted(name, entry)
+        if entry.counts and not before.counts:
+            self._hear(name, [entry])
+        return entry.counts != before.counts
 
     def age_s(self, entry: Entry) -> float:
         """For how many seconds this entry has been known here (arrivals)."""
@@ -341,6 +350,9 @@ class IncidentStore:
             raise
         self._unread = self._unwritten = ""
         self._keep(name, (entry,))
+        if (unsigned := self.journal_of(name).unsigned) and unsigned not in self._refused:
+            self._refused.add(unsigned)
+            self._lose([unsigned])
         self._choose()
         self._changed()
         return entry
@@ -374,23 +386,6 @@ class IncidentStore:
             self._chosen = name
             self._choose()
             self._changed()
-
-
-@dataclass(frozen=True)
-class _StoreScan:
-    """What came to one file; `trouble` is why it can't be read."""
-
-    name: str
-    read: Entries
-    trouble: str = ""
-
-
-def _looked(file: Path, tail: Tail) -> _StoreScan:
-    name = file.name.partition(".")[0]
-    try:
-        return _StoreScan(name, tail.poll())
-    except JournalError as error:
-        return _StoreScan(name, Entries(), str(error))
 
 
 def _known(name: str, ordered: Sequence[Entry]) -> IncidentSummary | None:

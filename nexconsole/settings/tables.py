@@ -314,6 +314,21 @@ class JournalSettings(SettingsTable):
     read_only: bool = False  # this console only watches: it writes no entry
 
 
+class IdentitySettings(SettingsTable):
+    """What proves who wrote an entry: the account that owns the file, and an SSH key through the operator's agent."""
+
+    # "auto": what people do is signed where a key or allowed signers are set; "always": what can't be signed is not
+    # written, and nothing is done; "never"
+    sign: Literal["auto", "always", "never"] = "auto"
+    key: str = ""  # a public key's file, or its fingerprint SHA256:...; empty: the first key of the agent
+    sign_timeout_s: float = 10.0  # how long a key may take: one on a token waits to be touched
+    allowed_signers: str = (
+        ""  # a file as in ssh-keygen(1): whose keys are whose; principals are ACCOUNT@HOST or ACCOUNT
+    )
+    require_signatures: bool = False  # entries of others that are not signed are shown and count for nothing
+    shared_accounts: tuple[str, ...] = ()  # several people use them: the principal is the operator's name there
+
+
 class WarRoomSettings(SettingsTable):
     """Working on one incident together: how entries reach other hosts, and what needs the others' silence or word."""
 
@@ -411,6 +426,7 @@ class Settings(SettingsTable):
     locks: LocksSettings = LocksSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     journal: JournalSettings = JournalSettings()
+    identity: IdentitySettings = IdentitySettings()
     signals: dict[str, SignalSettings] = msgspec.field(default_factory=dict)
     warroom: WarRoomSettings = WarRoomSettings()
     notify: NotifySettings = NotifySettings()

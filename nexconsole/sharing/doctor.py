@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from ..doctor.check import Check
 from ..journal import journal_folder
 from ..journal.accounts import own_account
-from ..journal.files import ELSEWHERE, JOURNAL, MAX_FILE
+from ..journal.files import MAX_FILE
+from ..journal.layout import ELSEWHERE, JOURNAL
 from ..model import utc_now
 from ..settings import Settings
 from ..storage.plain_files import not_plain, reason

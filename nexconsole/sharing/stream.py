@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError
-from ..journal import Entry, Journal, Tail, import_entries, merge, parse_remote_entry, read_incident
+from ..journal import Entry, Journal, LocalTail, counted, import_entries, merge, parse_remote_entry, read_incident
 from ..journal.entries import MAX_LINE
 from ..settings import Settings
 from .announcement import announce_again
@@ -64,9 +64,9 @@ class IncidentStream:
         self._expiry_s = max(1, settings.warroom.stream_days) * 86_400
         self._lock_timeout_s = settings.journal.lock_timeout_s
         self._link = RedisLink(settings)
-        self._key = self._link.key("incident", journal.file.stem)
-        self._incident = journal.file.stem
-        self._tail = Tail(journal.file)
+        self._key = self._link.key("incident", journal.journal.stem)
+        self._incident = journal.journal.stem
+        self._tail = LocalTail(journal.journal)
         self._nudged = asyncio.Event()
         self._last = b"0-0"  # of the stream, up to where it was read
         self._items = 0  # that were read of it
@@ -74,7 +74,7 @@ class IncidentStream:
         self._tries = 0  # in vain, one after the other
         self._there: set[str] = set()  # ids of the entries that were read there
         self._pushed: set[str] = set()  # and of those that were pushed, and not yet read back
-        self._held: set[str] = set()  # of those in this folder's two files
+        self._held: set[str] = set()  # of those in this folder's files
         self._waiting: dict[str, tuple[float, Entry]] = {}  # to be pushed, and from when on
 
     async def run(self) -> None:
@@ -191,7 +191,7 @@ class IncidentStream:
                 new.append(entry)
         if new:
             lines_of = [entry.line for entry in new]
-            await asyncio.to_thread(import_entries, self._journal.file, lines_of, self._lock_timeout_s)
+            await asyncio.to_thread(import_entries, self._journal.journal, lines_of, self._lock_timeout_s)
             self._held.update(entry.id for entry in new)
 
     # --- telling ----------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class IncidentStream:
         await asyncio.to_thread(self._tail.poll)
         entries: tuple[Entry, ...] = ()
         with contextlib.suppress(JournalError):  # nothing has been written here yet
-            entries = await asyncio.to_thread(_intact, self._journal.file)
+            entries = await asyncio.to_thread(_intact, self._journal.journal)
         self._held.update(entry.id for entry in entries)
         lacking = [entry for entry in entries if entry.id not in self._there]
         room = max(0, self._limit - self._items)
@@ -226,7 +226,7 @@ class IncidentStream:
         announce_at = loop.time()
         while True:
             self._nudged.clear()
-            added = (await asyncio.to_thread(self._tail.poll)).entries
+            added = await asyncio.to_thread(self._tail.poll)
             self._held.update(entry.id for entry in added)
             self._wait(added, NEIGHBOURS_S)
             due = [entry for at, entry in self._waiting.values() if at <= loop.time()]
@@ -258,7 +258,7 @@ class IncidentStream:
 
 def _intact(file: Path) -> tuple[Entry, ...]:
     """The incident's entries that others would not refuse, in order. Raises JournalError."""
-    return tuple(entry for entry in merge(read_incident(file).entries) if entry.intact)
+    return tuple(entry for entry in counted(merge(read_incident(file).entries)) if entry.intact)
 
 
 def _batches(entries: Sequence[Entry]) -> Iterable[list[Entry]]:

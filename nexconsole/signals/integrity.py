@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import JournalError, NotConfigured, SourceError
-from ..journal import journal_folder, recent_files, verify
+from ..journal import JournalProblem, Prover, journal_folder, parts_of, recent_files, verify_incident
+from ..journal.layout import ELSEWHERE
 from ..model import LEVELS, Value, utc_now
 from ..text.sanitize import clean
 from ..text.units import count, several
@@ -42,7 +43,7 @@ MOST_JOURNALS = 3
 RUN_LENGTH = 12
 SILENT = ("unreachable", "timed out")
 LARGEST_JOURNAL = 4_000_000
-CHANGED = frozenset({"edited", "missing", "reordered", "duplicated"})
+CHANGED = frozenset({"edited", "missing", "reordered", "duplicated", "forged"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ async def _group(
 async def journals(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """The newest incidents' journals: whether they still say what was written."""
     try:
-        found, seen = await asyncio.to_thread(_verified, journal_folder(settings), dict(memory.journals))
+        found, seen = await asyncio.to_thread(_verified, settings, dict(memory.journals))
     except JournalError as error:
         raise SourceError("journal", str(error)) from error
     findings = tuple(
@@ -135,28 +136,35 @@ async def journals(sources: Sources, settings: Settings, memory: Memory, now: da
     return CheckResult(said=several(len(found), "journal"), findings=findings, memory=replace(memory, journals=seen))
 
 
-def _verified(folder: Path, before: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """(what is wrong by the file's name, "" for nothing; the same with the file's size and time, for the next look)."""
-    files = [file for file in recent_files(folder, datetime.fromtimestamp(0, UTC)) if file.suffix == ".jsonl"]
+def _verified(settings: Settings, before: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what is wrong by the journal's name, "" for nothing; the same with its files' sizes and times, for later)."""
+    files = recent_files(journal_folder(settings), datetime.fromtimestamp(0, UTC))
     found: dict[str, str] = {}
     seen: dict[str, str] = {}
     for file in files[-MOST_JOURNALS:]:
         try:
-            stat = file.stat()
-        except OSError:
+            stats = [part.file.stat() for part in parts_of(file)]
+        except (OSError, JournalError):
             continue
-        if stat.st_size > LARGEST_JOURNAL:
+        if sum(stat.st_size for stat in stats) > LARGEST_JOURNAL:
             continue
-        mark = f"{stat.st_size} {stat.st_mtime_ns} "
+        mark = "".join(f"{stat.st_size} {stat.st_mtime_ns} " for stat in stats)
         said = before.get(file.name, "")
         if not said.startswith(mark):
             try:
-                wrong = [problem for problem in verify(file) if problem.what in CHANGED]
+                problems = verify_incident(file, Prover.of(settings))
             except JournalError:  # one that can't be read hides nothing of the others; consoles and doctor name it
                 continue
-            said = mark + (f"line {wrong[0].line}: {wrong[0].sentence}" if wrong else "")
+            wrong = [one for part, some in problems.items() for one in some if _is_harm(part, one)]
+            where = f"line {wrong[0].line}: " if wrong and wrong[0].line else ""
+            said = mark + (f"{where}{wrong[0].sentence}" if wrong else "")
         seen[file.name], found[file.name] = said, said.removeprefix(mark)
     return found, seen
+
+
+def _is_harm(file: Path, problem: JournalProblem) -> bool:
+    """Whether it was done to the journal: what never came from another host may be on its way."""
+    return problem.what in CHANGED and not (problem.what == "missing" and file.name.endswith(ELSEWHERE))
 
 
 LOOKS: dict[str, Look] = {

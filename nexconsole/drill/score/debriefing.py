@@ -15,7 +15,7 @@ import msgspec
 
 from ...errors import JournalError, in_words
 from ...incident.incident import fold
-from ...journal import Entry, journal_file, merge, read, recent_files, remote_file
+from ...journal import Entry, journal_file, merge, parts_of, read_incident, recent_files
 from ...text.units import duration
 from .score import Diagnosis, FaultCourse, Reached, Score, advice, score
 
@@ -36,12 +36,11 @@ def entries_in(folder: Path) -> tuple[Entry, ...]:
     """
     entries: list[Entry] = []
     outside = journal_file(folder)
-    for file in (outside, remote_file(outside), *recent_files(folder, _EVER)):
-        if os.path.lexists(file):
-            try:
-                entries += read(file).entries
-            except JournalError as error:
-                log.warning("not scored: %s", error)
+    for file in (outside, *recent_files(folder, _EVER)):
+        try:
+            entries += read_incident(file).entries if parts_of(file) else ()
+        except JournalError as error:
+            log.warning("not scored: %s", error)
     return merge(entries)
 
 
@@ -190,9 +189,11 @@ def check_kept(folder: Path) -> None:
 def keep(journals: Path, folder: Path) -> int:
     """Copy what lies in the drill's journal folder; how many files. Raises JournalError."""
     try:
-        files = [file for file in sorted(journals.iterdir()) if file.is_file()] if journals.is_dir() else []
+        files = [file for file in sorted(journals.rglob("*")) if file.is_file()] if journals.is_dir() else []
         for file in files:
-            shutil.copy2(file, folder / file.name)
+            kept = folder / file.relative_to(journals)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, kept)
     except OSError as error:
         raise JournalError(f"{folder}: the journal can't be kept there: {in_words(error)}") from error
     return len(files)
