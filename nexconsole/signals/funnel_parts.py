@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from statistics import median
 
-from ..text.sanitize import clean
+from ..text.sanitize import clean_name
 
 MOST_PODS = 100
 PODS_S = 120.0  # a pod's purchases are counted for no longer: one that was well before is told soon
@@ -59,7 +59,7 @@ def by_pod(pods: Iterable[tuple[str, Iterable[tuple[float, bool]]]], since: floa
     found = []
     for name, decided in sorted(pods, key=lambda pod: pod[0])[:MOST_PODS]:
         recent = [failed for began, failed in decided if began >= since]
-        found.append(PodFunnel(name=clean(name, 100), decided=len(recent), failed=sum(recent)))
+        found.append(PodFunnel(name=clean_name(name, 100), decided=len(recent), failed=sum(recent)))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import utc_now
 from ..sources.breakers import OPEN
 from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
-from ..text.sanitize import clean
+from ..text.sanitize import clean_name
 from ..text.units import clock, duration
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _notes(logs: Logs) -> list[str]:
         notes.append(str(logs.unreadable))
     if logs.pods and logs.container_why.startswith("the first of"):
         name = next((pod.container for pod in logs.followed.values()), "")
-        notes.append(f"the logs are those of container {clean(name, 60)}: {logs.container_why}")
+        notes.append(f"the logs are those of container {clean_name(name, 60)}: {logs.container_why}")
     if logs.pods > len(logs.followed):
         more = logs.pods - len(logs.followed)
         setting = "kubernetes.follow_pods" if logs.noun == "pod" else "docker.follow_containers"
@@ -74,12 +74,14 @@ def _notes(logs: Logs) -> list[str]:
     failing = [(pod.name, error) for pod in logs.followed.values() if (error := pod.error or pod.unanswered)]
     if failing:
         others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
-        notes.append(f"the log of {clean(failing[0][0], 80)}{others} can't be followed: {failing[0][1]}")
+        notes.append(f"the log of {clean_name(failing[0][0], 80)}{others} can't be followed: {failing[0][1]}")
     for pod in logs.followed.values():
         if late := pod.behind_s(utc_now()):
-            name = clean(pod.name, 80)
+            name = clean_name(pod.name, 80)
             notes.append(f"the log of {name} is read {duration(late)} {READ_LATE}")
         if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
             at = f"{clock(pod.breakers.lifecycle[1])}Z"
-            notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
+            notes.append(
+                f"the lifecycle breaker of {clean_name(pod.name, 80)}, which stops all providers, opened at {at}"
+            )
     return notes

@@ -129,13 +129,13 @@ class RedisSource(Source):
             answer = await client.text("INFO", *filter(None, (section,)))
         if isinstance(answer, Mapping):
             return {
-                clean_name(str(name)): _value(str(value))
+                clean_name(str(name), 80): _value(str(value))
                 for name, value in answer.items()
                 if wanted is None or wanted(str(name))
             }
         pairs = (line.partition(":") for line in str(answer).splitlines() if not line.startswith("#"))
         return {
-            clean_name(name): _value(value)
+            clean_name(name, 80): _value(value)
             for name, colon, value in pairs
             if colon and (wanted is None or wanted(name))
         }

@@ -41,11 +41,11 @@ def clean(text: object, limit: int = MAX_LENGTH) -> str:
     return line if len(line) <= limit and len(raw) <= 4 * limit else line[: limit - 1] + "…"
 
 
-def clean_name(name: str) -> str:
+def clean_name(name: str, limit: int = NAME_LENGTH) -> str:
     """A short text such as a provider's name: the same thousands come again with each reading and each log line."""
-    return _known(name) if len(name) <= NAME_LENGTH else clean(name, NAME_LENGTH)
+    return _known(name, limit) if len(name) <= NAME_LENGTH else clean(name, limit)
 
 
 @lru_cache(maxsize=NAMES_CACHED)
-def _known(name: str) -> str:
-    return clean(name, NAME_LENGTH)
+def _known(name: str, limit: int) -> str:
+    return clean(name, limit)
