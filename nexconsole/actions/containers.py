@@ -29,6 +29,7 @@ from .settlement import SettledOutcome, settled
 NAME = "pods.restart"
 WELL_S = 80.0  # how long a container may take to get well before the rest is left alone
 LOOK_EVERY_S = 1.0
+RECENT_S = 600.0  # a restart by Docker itself is worth a doubt for so long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ async def prepare(arguments: Mapping[str, str], context: Context) -> Plan:
         guards=guards,
         confirm=_confirmation(state, chosen, context),
         undo=None,
-        watch=f"{_these(chosen)} run anew and are well, and purchases fail less than before{rollouts.awaited(details)}",
+        watch=f"{_these(chosen)} {'runs anew and is' if len(chosen) == 1 else 'run anew and are'} well, and purchases fail less than before{rollouts.awaited(details)}",
         deadline_s=rollouts.deadline(context),
         details=details,
     )
@@ -200,9 +201,13 @@ def _around(state: ContainersState) -> tuple[Guard, ...]:
     if state.unnamed:
         reason = f"the settings name no Docker: this is the one that docker uses: {state.unnamed}"
         guards.append(Guard(name="docker", level="warn", reason=reason))
-    recent = [pod for pod in state.pods if pod.restarted_at and (state.at - pod.restarted_at).total_seconds() < 600.0]
+    recent = [
+        pod
+        for pod in state.pods
+        if pod.restarts and pod.restarted_at and (state.at - pod.restarted_at).total_seconds() < RECENT_S
+    ]
     if recent:
-        names = ", ".join(f"{pod.name} ({pod.reason or 'restarted'})" for pod in recent[:3])
+        names = ", ".join(f"{pod.name} ({pod.reason or 'not known why'})" for pod in recent[:3])
         reason = f"Docker itself has restarted lately: {names}: the cause comes back with it"
         guards.append(Guard(name="restarts", level="warn", reason=reason))
     return tuple(guards)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..errors import NotConfigured
 from ..model import Value
 from ..sources.log_entry import RANK, LogEntry, order
-from ..sources.workload_runtime import runtime_of
+from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ async def _look(
     found = list(last.lines)
     read_to: dict[str, int] = {}
     runtime = runtime_of(sources)
-    logs = runtime.logs.followed if runtime is not None else {}
-    for uid, log in list(logs.items()):
+    if runtime is None:
+        raise NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}")
+    for uid, log in list(runtime.logs.followed.items()):
         if not followed(uid, log.name):
             continue
         total = log.recent.total
