@@ -250,7 +250,7 @@ def side(monkeypatch) -> JoinedSide:
     return JoinedSide(monkeypatch)
 
 
-NO_LOGS = "the pods' own breakers are not read: kubernetes is not configured"
+NO_LOGS = "the pods' own breakers are not read: neither kubernetes nor docker is configured"
 NO_REDIS = "the shared breakers are not read: redis is not configured"
 NO_POSTGRES = "providers are named by the pods' logs alone: postgres is not configured"
 NEEDS_IDS = "shared breakers: their keys hold the providers' ids, and those are in postgres"
@@ -259,7 +259,10 @@ NEEDS_IDS = "shared breakers: their keys hold the providers' ids, and those are 
 async def test_without_any_source_it_is_said_what_to_set(side):
     with pytest.raises(NotConfigured) as error:
         await side.circuits()
-    assert str(error.value) == "circuits need kubernetes, redis or postgres: set kubernetes.kubeconfig"
+    assert str(error.value) == (
+        "circuits need kubernetes, docker, redis or postgres: set kubernetes.kubeconfig (KUBECONFIG) or docker.host"
+        " (DOCKER_HOST)"
+    )
     assert error.value.source == "kubernetes"
 
 

@@ -499,4 +499,4 @@ async def test_without_kubernetes_it_is_said(shown: Any) -> None:
     app, pilot = shown
     await pilot.press("l")
     await pilot.pause()
-    assert "kubernetes is not configured" in text_of(app)
+    assert "neither kubernetes nor docker is configured" in text_of(app)

@@ -45,7 +45,7 @@ async def test_customers_are_distinct_and_money_is_what_fails(database, sources_
     assert (value.failing, value.waiting, value.refused, value.decided) == (2, 1, None, 4)
     assert value.failing_per_min == pytest.approx(3 / 5) and value.money_per_min == pytest.approx(3.75 / 5)
     assert (value.holds, value.held, value.out_of_line) == (0, 0.0, ())
-    assert value.notes == ("who is refused is not known: kubernetes is not configured",)
+    assert value.notes == ("who is refused is not known: neither kubernetes nor docker is configured",)
 
 
 async def test_holds_are_those_of_overdue_purchases_and_of_those_that_ended_and_are_not_released(database, sources_on):

@@ -123,7 +123,7 @@ async def prepare(arguments: Mapping[str, str], context: Context) -> Plan:
         guards=guards,
         confirm=_confirmation(state, chosen, context),
         undo=None,
-        watch=f"{_these(chosen)} {'runs anew and is' if len(chosen) == 1 else 'run anew and are'} well, and purchases fail less than before{rollouts.awaited(details)}",
+        watch=f"{_anew(chosen)}, and purchases fail less than before{rollouts.awaited(details)}",
         deadline_s=rollouts.deadline(context),
         details=details,
     )
@@ -145,6 +145,10 @@ def _find(wanted: str, state: ContainersState) -> Pod:
 
 def _these(chosen: Sequence[Pod]) -> str:
     return chosen[0].name if len(chosen) == 1 else f"all {len(chosen)} containers"
+
+
+def _anew(chosen: Sequence[Pod]) -> str:
+    return f"{_these(chosen)} {'runs anew and is well' if len(chosen) == 1 else 'run anew and are well'}"
 
 
 def _effect(state: ContainersState, chosen: Sequence[Pod], alone: bool) -> str:

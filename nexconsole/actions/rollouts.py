@@ -234,9 +234,8 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
     if not lost:
         return Guard(name=name, level="ok", reason=f"no breaker is open on them; {counters}")
     shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-    reason = (
-        f"open breakers are reset ({shown}): the new processes send purchases there again until theirs open; {counters}"
-    )
+    again = "the new processes send purchases there again until theirs open"
+    reason = f"open breakers are reset ({shown}): {again}; {counters}"
     return Guard(name=name, level="warn", reason=reason)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured
 from ..model import Value
 from ..sources.log_entry import RANK, LogEntry, order
-from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def _look(
     read_to: dict[str, int] = {}
     runtime = runtime_of(sources)
     if runtime is None:
-        raise NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}")
+        raise NotConfigured("kubernetes", NOT_CONFIGURED)
     for uid, log in list(runtime.logs.followed.items()):
         if not followed(uid, log.name):
             continue

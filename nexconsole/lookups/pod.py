@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError
 from ..model import Value
 from ..sources import resources
-from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class PodFacts(Value):
 async def read(sources: Sources, settings: Settings, subject: Subject) -> PodFacts:
     runtime = runtime_of(sources)
     if runtime is None:
-        raise NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}")
+        raise NotConfigured("kubernetes", NOT_CONFIGURED)
     name = subject.arguments.get("pod") or subject.title
     pod = await runtime.pod(name)
     if pod is None or subject.id not in (name, clean(pod.metadata.uid, 60)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import utc_now
 from ..sources.breakers import OPEN
-from ..sources.workload_runtime import HOW, NOT_CONFIGURED, runtime_of
+from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean_name
 from ..text.units import clock, duration
 
@@ -43,7 +43,7 @@ async def follow(sources: Sources) -> LogCoverage:
     """Follow the pods' logs; the first time this waits until what is there has been read."""
     runtime = runtime_of(sources)
     if runtime is None:
-        return LogCoverage(None, False, error=NotConfigured("kubernetes", f"{NOT_CONFIGURED}: {HOW}"))
+        return LogCoverage(None, False, error=NotConfigured("kubernetes", NOT_CONFIGURED))
     logs, noun = runtime.logs, runtime.noun
     await logs.start(FIRST_LOGS_S)
     now = time.monotonic()
