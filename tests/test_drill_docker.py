@@ -8,15 +8,24 @@ import subprocess
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from docker_stand import DOCKER, DockerStand, docker_stand
 
+from nexconsole.actions.action import Context
+from nexconsole.actions.registry import ACTIONS
 from nexconsole.drill.kubernetes.endings import CRASHED, OUT_OF_MEMORY
 from nexconsole.drill.platform import check_platform
 from nexconsole.drill.scenarios import scenario_named
+from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import DrillError
+from nexconsole.session.monitor import Monitor
+from nexconsole.settings import load
+from nexconsole.sources import open_sources
 
 PATIENCE_S = 20.0
+CALM_WITHIN_S = 150.0
+RESTART = ACTIONS["pods.restart"]
 
 
 @pytest.fixture
@@ -146,3 +155,55 @@ def test_what_can_not_be_staged_on_docker_is_said():
         check_platform("docker", "old", scenario_named("calm", "old", 0))
     check_platform("docker", "head", scenario_named("calm", "head", 0))
     check_platform("kubernetes", "old", scenario_named("calm", "old", 0))
+
+
+async def test_a_drill_on_docker_is_brought_back_to_calm_by_restarting_the_bad_container():
+    """The whole world: what is wrong is read from the Engine, the container is named, restarted, and all is well."""
+    world = DrillWorld("one-bad-pod", runtime="docker")
+    await world.start()
+    try:
+        loaded = load(environ=world.environment()).settings
+        settings = msgspec.structs.replace(
+            loaded, transactions=msgspec.structs.replace(loaded.transactions, window_s=60, few=10)
+        )
+        sources = open_sources(settings)
+        monitor = Monitor(settings, health=sources.health)
+        try:
+            await _brought_to_calm(world, settings, sources, monitor)
+        finally:
+            await sources.close()
+    finally:
+        await world.close()
+
+
+async def _brought_to_calm(world: DrillWorld, settings: Any, sources: Any, monitor: Monitor) -> None:
+    async def level() -> str:
+        await monitor.read_all(sources)
+        assert monitor.severity is not None
+        return monitor.severity.level
+
+    async with asyncio.timeout(CALM_WITHIN_S):
+        while await level() != "SEV-1" or (bad := _bad(monitor)) is None:
+            await asyncio.sleep(0.5)
+    assert monitor.readings["workloads"].value.unit == "container"
+    context = Context(
+        settings=settings,
+        sources=sources,
+        readings=lambda: dict(monitor.readings),
+        operator="maria",
+        progress=lambda text: None,
+    )
+    plan = await RESTART.prepare({"pod": bad}, context)
+    assert plan.command == f"DOCKER_HOST={world.environment()['DOCKER_HOST']} docker restart {bad}"
+    assert (await RESTART.execute(plan, context)).state == "done"
+    async with asyncio.timeout(CALM_WITHIN_S):
+        while await level() != "none":
+            await asyncio.sleep(1.0)
+
+
+def _bad(monitor: Monitor) -> str | None:
+    """The container on which alone purchases fail."""
+    funnel = monitor.readings["funnel"].value
+    judged = [pod for pod in funnel.by_pod if pod.decided >= 5] if funnel is not None else []
+    failing = [pod.name for pod in judged if pod.failed > pod.decided / 2]
+    return failing[0] if len(failing) == 1 and len(judged) > 1 else None

@@ -212,6 +212,9 @@ class Kubernetes:
     def __init__(self, kubernetes: object) -> None:
         self.kubernetes = kubernetes
 
+    def has(self, name: str) -> bool:
+        return name == "kubernetes"
+
 
 async def test_ten_thousand_lines_are_looked_through_up_to_a_bound():
     logs = pods("pod-a")
