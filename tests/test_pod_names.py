@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexconsole.text.pod_names import brief_pods
+from nexconsole.text.pod_names import brief_pods, in_units
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ from nexconsole.text.pod_names import brief_pods
 )
 def test_of_a_deployments_pod_the_end_of_its_name_is_said(text: str, said: str) -> None:
     assert brief_pods(text) == said
+
+
+def test_a_pod_is_a_container_where_people_call_it_so():
+    text = "Pod {pod} reaches no provider; the other pods do: pods.restart, nexnum-pod-1"
+    assert in_units(text, "pod") == text
+    said = "Container {pod} reaches no provider; the other containers do: pods.restart, nexnum-pod-1"
+    assert in_units(text, "container") == said

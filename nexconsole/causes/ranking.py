@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..model import Reading, State
+from ..model import Reading, SignalKey, State
 from ..runbook.model import Call
 from ..settings import Settings
 from ..severity import Severity
 from ..signals.onset import ONSET, Onset
+from ..signals.workloads_value import Workloads
+from ..text.pod_names import in_units
 from .evidence import Facts, filled, filled_call
 from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
 from .subjects import UNNAMED, CauseSubjects, ExplainedSubjects, subjects_of
@@ -32,6 +34,8 @@ WRONG = {Side.TELLING: 0.85, Side.FOR: 0.95}
 AGAINST = 0.35
 UNKNOWN_NEED = 0.6
 TELLS = {Side.NEEDED: 3.0, Side.TELLING: 3.0, Side.AGAINST: 1.5, Side.FOR: 1.0}  # how much a look at it would tell
+
+WORKLOADS: SignalKey[Workloads] = SignalKey("workloads")
 
 
 def explain(
@@ -125,7 +129,7 @@ def _judged(
     standing = Standing.LIKELY if _stands(evidence, score) and explained.weight > 0 else Standing.POSSIBLE
     candidate = Candidate(
         cause=cause,
-        title=filled(cause.title, names),
+        title=filled(in_units(cause.title, _unit(readings)), names),
         target=names,
         standing=Standing.RULED_OUT if impossible else standing,
         score=round(score, 4),
@@ -135,6 +139,12 @@ def _judged(
     )
     covers = explained.weight / reasons.whole if reasons.whole else 0.0
     return _Weighed(candidate, round(score * (0.4 + 0.6 * covers), 6), next(iter(names.values()), ""))
+
+
+def _unit(readings: Mapping[str, Reading]) -> str:
+    """What a process is called: "pod", or "container"."""
+    workloads = WORKLOADS.value(readings)
+    return workloads.unit if workloads is not None else "pod"
 
 
 def _evidence(
