@@ -164,7 +164,9 @@ async def test_a_drill_on_docker_is_brought_back_to_calm_by_restarting_the_bad_c
     try:
         loaded = load(environ=world.environment()).settings
         settings = msgspec.structs.replace(
-            loaded, transactions=msgspec.structs.replace(loaded.transactions, window_s=60, few=10)
+            loaded,
+            transactions=msgspec.structs.replace(loaded.transactions, window_s=60, few=10),
+            circuits=msgspec.structs.replace(loaded.circuits, flapping_window_s=60),
         )
         sources = open_sources(settings)
         monitor = Monitor(settings, health=sources.health)

@@ -100,7 +100,7 @@ def test_of_what_was_gone_when_its_page_was_opened_nothing_is_claimed(kind: str)
 def test_a_page_whose_sources_are_not_configured_says_so_of_each() -> None:
     text = said(context("provider", 116, world="unconfigured"))
     assert "not known: postgres is not configured: set postgres.url or DATABASE_URL" in text
-    assert "not known: neither kubernetes nor docker is configured" in text
+    assert "not known: kubernetes is not configured" in text
 
 
 def test_a_stale_section_says_of_when_it_is_and_why() -> None:
