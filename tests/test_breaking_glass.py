@@ -10,17 +10,23 @@ from typing import Any
 import pytest
 from acting import add_provider
 from consenting import ask
-from controller import burst, controller, entries, hold, kinds, quiet, settings, text_of, typed, until
+from controller import burst, controller, entries, hold, kinds, quiet, settings, strip_of, text_of, typed, until
+from incident_story import START, IncidentStory
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
+from nexconsole.incident.incident import Incident, fold
+from nexconsole.incident.judgement import TRUSTING, Judge
 from nexconsole.journal import EntryKind
+from nexconsole.report.handover import HandoverContext, as_text, handover
+from nexconsole.report.render import as_line, as_markdown
 from nexconsole.screens.break_glass import BreakGlassScreen
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.palette import Palette
 from nexconsole.session.approvals import LONGEST_REASON, reason_of
 from nexconsole.session.session import Session
+from nexconsole.settings import RoleSettings, Settings
 from nexconsole.sources import Sources
 from nexconsole.widgets.key_guard import QUIET_S
 
@@ -138,3 +144,53 @@ async def test_a_reason_that_can_not_be_recorded_sends_nothing_also_where_one_wo
         assert await active(providers)
     finally:
         await session.close()
+
+
+def told(mark: str = "") -> Incident:
+    """An incident in which maria broke the glass, by settings that let only piet act where `mark` is given."""
+    story = IncidentStory()
+    story.tell(EntryKind.OPENED, {"title": "smsbower fails", "level": "SEV-1"})
+    plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "it is disabled"}
+    glass = story.tell(EntryKind.BROKE_GLASS, {"plan": plan, "reason": "anna.kowalska@example.com can't buy"})
+    story.tell(EntryKind.INTENT, {"plan": plan, "broke_glass": glass, "alone": True})
+    return fold(story.entries, judge=Judge(RoleSettings(act=("piet",))) if mark else TRUSTING)
+
+
+def test_it_is_loud_in_report_line_and_handover_with_customers_masked() -> None:
+    incident = told()
+    [glass] = incident.broken_glass
+    assert (glass.by, glass.action, glass.sent) == ("maria", "provider.disable smsbower", True)
+    assert incident.actions[0].broke_glass == glass.reason
+    markdown = as_markdown(incident, "INC-1")
+    assert "## Glass that was broken" in markdown and "no second person approved it, because:" in markdown
+    assert "GLASS BROKEN for provider.disable smsbower" in as_line(incident, START)
+    page = as_text(handover(HandoverContext(now=START, settings=Settings(), incident=incident)))
+    assert "GLASS BROKEN at" in page and "by maria: provider.disable smsbower" in page
+    assert not any("anna.kowalska" in text for text in (markdown, page))
+
+
+def test_who_may_not_act_and_does_is_marked_and_it_stays_a_fact() -> None:
+    [glass] = told("marked").broken_glass
+    assert glass.mark == "not allowed to act" and "(not allowed to act)" in glass.words
+
+
+def test_glass_without_an_intent_is_said_to_be_that() -> None:
+    story = IncidentStory()
+    story.tell(EntryKind.BROKE_GLASS, {"plan": "?", "reason": ["no text"]})
+    [glass] = fold(story.entries).broken_glass
+    assert not glass.sent and "it is not on record that it was sent" in glass.words
+
+
+async def test_it_stays_on_the_console_and_the_shared_screen_while_the_incident_is_open(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path), size=(120, 40)) as (app, pilot):
+        session = app.controller.session
+        await session.open_incident("smsbower fails", "")
+        plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}}
+        await session.record(EntryKind.BROKE_GLASS, {"plan": plan, "reason": "every purchase fails"})
+        await until(lambda: "GLASS BROKEN" in strip_of(app))
+        app.present(True)
+        await until(lambda: "GLASS BROKEN: provider.disable smsbower" in text_of(app))
+        app.present(False)
+        await session.close_incident("over")
+        await until(lambda: "GLASS BROKEN" not in strip_of(app))
+        await pilot.pause()

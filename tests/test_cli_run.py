@@ -214,7 +214,7 @@ async def test_what_needs_a_second_person_is_sent_alone_only_with_a_reason_to_br
     done = await providers.run(*words, "--break-glass", "  ")
     assert done.code == USAGE and "--break-glass: the reason is empty" in done.err and kinds(providers.journal) == []
     done = await providers.run(*words, "--break-glass", "every purchase fails, api_key=hunter2secret")
-    assert done.code == WORKED and "BREAKING THE GLASS, since nobody is here who may approve it" in done.err
+    assert done.code == UNKNOWN and "BREAKING THE GLASS, since nobody is here who may approve it" in done.err
     glass, intent = entries(providers.journal)[:2]
     assert (glass.kind, intent.kind) == ("broke_glass", "intent") and intent.data["broke_glass"] == glass.id
     assert glass.data["reason"].startswith("every purchase fails") and "hunter2secret" not in str(glass.data)
