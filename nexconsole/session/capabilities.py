@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
@@ -62,11 +63,26 @@ def capabilities_of(settings: Settings, person: WriterIdentity | None = None) ->
 
 
 def own_person(settings: Settings) -> WriterIdentity:
-    """Who writes at this console: its account, and the key with which it signs ("" where it signs nothing)."""
+    """Who writes at this console: its account, and the key with which it signs ("" where it signs nothing). Asks the
+    operator's SSH agent the first time, where entries are signed."""
     from ..incident.permissions import author_of
     from ..journal import Writer
+    from ..journal.signing import Signer
 
-    return author_of(Writer.here(settings.operator))
+    signer = Signer.of(settings)
+    key = _key_of(settings.identity.key, signer.timeout_s) if signer is not None else ""
+    return author_of(Writer.here(settings.operator), key)
+
+
+@cache
+def _key_of(named: str, timeout_s: float) -> str:
+    """The fingerprint of the key that the agent signs with; "" where it has none."""
+    from ..journal.signatures import SigningError, chosen_key
+
+    try:
+        return chosen_key(named, timeout_s).fingerprint
+    except SigningError:  # each entry says so when it is not signed
+        return ""
 
 
 def refuse_strangers(settings: Settings) -> None:
