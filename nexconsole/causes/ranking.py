@@ -150,9 +150,9 @@ def _unit(readings: Mapping[str, Reading]) -> str:
 def _evidence(
     rules: Sequence[EvidenceRule], names: Mapping[str, str], facts: Facts
 ) -> tuple[tuple[Evidence, ...], bool]:
-    """The lines on the readings of now, what is needed first; after the first of those that is false, no other.
+    """The lines on the readings of now, what is needed first; whether it is impossible, too.
 
-    Whether it is impossible, too.
+    After the first that is needed and false, and after the second against it that holds, the others are not asked.
     """
     found: list[Evidence] = []
     for rule in (rule for rule in rules if rule.side is Side.NEEDED):
@@ -164,9 +164,13 @@ def _evidence(
     fits = sum(rule.side is Side.FOR for rule in rules)
     if _score(found, fits) < SPEAKS:
         return tuple(found), False  # whatever else fits, nothing would be said of it
-    found += [facts.evidence(rule, names) for rule in rules if rule.side in (Side.FOR, Side.AGAINST)]
-    against = sum(line.holds is True for line in found if line.side is Side.AGAINST)
-    return tuple(found), against > 1
+    against: list[Evidence] = []
+    for rule in (rule for rule in rules if rule.side is Side.AGAINST):
+        against.append(facts.evidence(rule, names))
+        if sum(line.holds is True for line in against) > 1:
+            return (*found, *(line for line in against if line.holds)), True  # the others can't change it
+    found += [facts.evidence(rule, names) for rule in rules if rule.side is Side.FOR]
+    return (*found, *against), False
 
 
 def _score(evidence: Sequence[Evidence], fits: int = 0) -> float:
