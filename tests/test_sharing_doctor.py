@@ -44,7 +44,7 @@ def states(found: dict[str, list[Check]]) -> dict[str, str]:
 def shared(tmp_path: Path) -> Path:
     folder = tmp_path / "room"
     folder.mkdir()
-    folder.chmod(0o2770)
+    folder.chmod(0o3770)
     return folder
 
 
@@ -53,7 +53,7 @@ async def test_a_folder_of_one_account_is_not_shared_and_it_is_said_how_it_would
     folder.mkdir(0o700)
     found = await checks(folder)
     assert states(found) == {"incident folder": "absent", "locks": "ok", "redis": "absent", "strange files": "ok"}
-    assert f"install -d -m 2770 -g GROUP {folder}" in found["incident folder"][0].advice
+    assert f"install -d -m 3770 -g GROUP {folder}" in found["incident folder"][0].advice
     assert list(folder.iterdir()) == []
     assert states(await checks(tmp_path / "nowhere"))["incident folder"] == "fail"
 
@@ -70,7 +70,12 @@ async def test_a_shared_folder_in_order_is_said_to_be_and_is_left_as_it_was(shar
 
 @pytest.mark.parametrize(
     ("mode", "state", "advice"),
-    [(0o770, "fail", "chmod g+s"), (0o2750, "fail", "chmod g+rwx"), (0o2777, "warn ok", "chmod o-rwx")],
+    [
+        (0o2770, "warn ok", "chmod +t"),
+        (0o1770, "fail", "chmod g+s"),
+        (0o3750, "fail", "chmod g+rwx"),
+        (0o3777, "warn ok", "chmod o-rwx"),
+    ],
 )
 async def test_a_folders_wrong_mode_comes_with_the_command_that_rights_it(shared, mode, state, advice):
     shared.chmod(mode)

@@ -63,7 +63,7 @@ def _journal(settings: Settings) -> Check:
     try:
         try_folder(folder)
     except JournalError as error:
-        advice = "actions are recorded there: make it writable (a shared one: install -d -m 2770 -g GROUP FOLDER)"
+        advice = "actions are recorded there: make it writable (a shared one: install -d -m 3770 -g GROUP FOLDER)"
         return Check(area="console", what="journal", state="fail", said=str(error), advice=advice)
     return with_room(Check(area="console", what="journal", state="ok", said=str(folder)), folder)
 

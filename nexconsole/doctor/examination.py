@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from ..errors import SourceError
 from ..settings import Settings
 from ..sources import NAMES, Sources, open_sources, other_platform
-from . import api, console, docker, kubernetes, postgres, prometheus, redis, search, status_pages
+from . import api, console, docker, identity, kubernetes, postgres, prometheus, redis, search, status_pages
 from .check import Check
 
 FAILED = 1
@@ -35,6 +36,7 @@ async def examine(settings: Settings) -> tuple[Check, ...]:
     checks = console.examine(settings)
     try:
         checks.append(await console.flight_record(sources))
+        checks += await asyncio.to_thread(identity.examine, settings)
         await sources.loaded()
         left_out = other_platform(frozenset(filter(sources.has, EXAMINATIONS)))
         for name, examination in EXAMINATIONS.items():

@@ -167,7 +167,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = (), judge: Judge = 
     before it was opened: its actions are the incident's, its times are not. `judge` says which entries count; the
     others stand in the timeline, marked.
     """
-    written = merge(entries)
+    written = tuple(entry for entry in merge(entries) if entry.kind != EntryKind.HEAD)
     ordered = judge.counted(written)
     if not ordered:
         return Incident(others={})

@@ -84,7 +84,7 @@ class JournalScreen(PageScreen[str | None]):
     @property
     def _entries(self) -> Sequence[Entry]:
         """Those that the filter leaves."""
-        entries = self._session.incident_store.on_record
+        entries = [entry for entry in self._session.incident_store.on_record if entry.kind != EntryKind.HEAD]
         if not self.filter:
             return entries
         return [entry for entry in entries if self.filtered(self._text(entry))]

@@ -239,7 +239,7 @@ class IncidentStore:
         self._choose()
         if not first:
             for entry in new:
-                if entry.writer != self.journal.writer and entry.counts:
+                if entry.writer != self.journal.writer and entry.counts and entry.kind != EntryKind.HEAD:
                     self._heard(entry)
 
     def _lose(self, sentences: Sequence[str]) -> None:
@@ -336,6 +336,10 @@ class IncidentStore:
         of = next((str(data[key]) for key in ("intent", "proposal") if data.get(key)), "")
         name = self._places.get(of, self.current or OUTSIDE)
         return await self._record(name, kind, data), name
+
+    async def record_in(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
+        """Write an entry in this journal, whichever is the current one. Raises JournalError."""
+        return await self._record(name, kind, data)
 
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
         if (sealed := self._sealed_for(kind)) is not None:

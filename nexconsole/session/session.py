@@ -28,6 +28,7 @@ from .auto_record import AutoRecord
 from .capabilities import Capabilities, Capability, capabilities_of, own_person, role_refusal
 from .cause_record import CauseRecord
 from .earlier import SeenBefore, changes_before, present_traits
+from .head_record import HeadRecord
 from .incident_store import IncidentStore
 from .monitor import Monitor
 from .notices import Notices
@@ -76,6 +77,7 @@ class Session:
         self.incident_store.follow(self._recorded, heard)
         self.watching = AutoRecord(self.incident_store, self.settings, clock, self._spawn)
         self.cause_record = CauseRecord(self.incident_store, clock, self._spawn)
+        self.head_record = HeadRecord(self.incident_store, self._spawn)
         self.notices = Notices(self.settings, self.incident_store, self._changed, self.capabilities)
         self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed, self.capabilities)
         self.performer = Performer(
@@ -230,6 +232,7 @@ class Session:
         if Capability.NOTE in self.capabilities:
             self.watching.look(self.readings)
             self.cause_record.look(self.monitor.explanation, self.monitor.severity)
+            self.head_record.look()
 
     # --- the incident -----------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def _folder_checks(folder: Path) -> Iterator[Check]:
 
 
 def _make(folder: Path) -> str:
-    return f"install -d -m 2770 -g GROUP {shlex.quote(str(folder))}, with all its operators in GROUP"
+    return f"install -d -m 3770 -g GROUP {shlex.quote(str(folder))}, with all its operators in GROUP"
 
 
 def _group_checks(folder: Path, found: os.stat_result) -> Iterator[Check]:
@@ -91,6 +91,9 @@ def _group_checks(folder: Path, found: os.stat_result) -> Iterator[Check]:
     if found.st_mode & stat.S_IRWXO:
         said = f"{folder}: every account of this host gets in"
         yield Check(area=AREA, what="incident folder", state="warn", said=said, advice=f"chmod o-rwx {place}")
+    if not found.st_mode & stat.S_ISVTX:
+        said = f"{folder}: each of its group can take away what another has written there"
+        yield Check(area=AREA, what="incident folder", state="warn", said=said, advice=f"chmod +t {place}")
     if not wrong:
         said = f"{folder} is shared by the group {group}"
         yield Check(area=AREA, what="incident folder", state="ok", said=said)
@@ -114,7 +117,8 @@ def _files(folder: Path, gid: int, group: str) -> Check:
     more = f" and {len(shut) - NAMED} more" if len(shut) > NAMED else ""
     said = f"not open to the group {group}: {', '.join(shut[:NAMED])}{more}"
     place = shlex.quote(str(folder))
-    advice = f"chgrp -R {group} {place}; chmod -R ug+rwX,o= {place}; chmod g+s {place} (as the files' owner, or root)"
+    modes = f"chmod ug+rwX,o= {place} {place}/*.jsonl*; chmod g+s {place}"
+    advice = f"chgrp -R {group} {place}; {modes} (as the files' owner, or root)"
     return Check(area=AREA, what="files", state="fail", said=said, advice=advice)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import JournalError, in_words
 
-_NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 2770, one group)"
+_NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 3770, one group)"
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the disk quota is used up: free some space",
