@@ -67,7 +67,7 @@ async def look(context: Context) -> ContainersState:
     """The containers now. Raises SourceError."""
     docker, now = context.sources.docker, context.clock()
     looked = await docker.look()
-    pods = tuple(describe(pod_of(each, docker.events, docker.host), now) for each in looked.own.values())
+    pods = tuple(describe(pod_of(each, docker.events, docker.host or ""), now) for each in looked.own.values())
     return ContainersState(
         project=clean(looked.project, 80),
         app=clean(docker.settings.app, 80),

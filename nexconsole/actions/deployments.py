@@ -46,7 +46,7 @@ class ScaleDeployment:
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         workloads = value_of(readings, "workloads", Workloads)
-        if workloads is None or workloads.desired == 0:
+        if workloads is None or workloads.unit != "pod" or workloads.desired == 0:
             return ()
         to = workloads.desired + STEP
         if workloads.autoscaler is not None and to > workloads.autoscaler.maximum:

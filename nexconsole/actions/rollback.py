@@ -42,7 +42,7 @@ class UndoRollout:
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         workloads = value_of(readings, "workloads", Workloads)
-        if workloads is None:
+        if workloads is None or workloads.unit != "pod":
             return ()
         ill = workloads.rollout in ("stuck", "progressing")
         why = f"its rollout is {workloads.rollout}: {workloads.rollout_note}" if ill else "no rollout is running"

@@ -63,7 +63,7 @@ def _about(value: Workloads) -> list[list[Span]]:
     if value.release is not None and value.release.withdrawn:
         lines.append([(f"{plain(value.release.withdrawn, 120)} was taken back", "text")])
     if value.others:
-        said = "counted nowhere, and no target" if value.unit == "pod" else "not NexNum's own, and no target"
+        said = "counted nowhere, and no target" if value.unit == "pod" else "not watched, and no target"
         lines.append([(f"{_others(value)}: {said}", "text")])
     return lines
 

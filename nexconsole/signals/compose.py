@@ -32,7 +32,7 @@ async def read(docker: DockerSource, settings: Settings, previous: Workloads | N
     looked = await docker.look(PODS_AGE_S)
     app = settings.docker.app
     pods = [
-        (each.label(SERVICE) or each.name.lstrip("/"), describe(pod_of(each, docker.events, docker.host), now))
+        (each.label(SERVICE) or each.name.lstrip("/"), describe(pod_of(each, docker.events, docker.host or ""), now))
         for each in looked.own.values()
     ]
     services = tuple(_service(name, [pod for service, pod in pods if service == name]) for name in docker.services)

@@ -86,7 +86,7 @@ class DockerSource(Source):
         self.follow = ContainerFollowing(settings.follow_containers, settings.log_since_s, settings.log_tail_lines)
         self.logs = Logs(self)
         self.events = EngineEvents()
-        self.host = ""
+        self.host: str | None = None  # not asked for yet
         self._link = EngineLink(settings)
         self._version: EngineVersion | None = None
         self._listing = asyncio.Lock()
@@ -130,6 +130,7 @@ class DockerSource(Source):
             raise self._nothing(project, listed)
         self._ever = True
         await self._take_events(project)
+        await self._name_host()
         inspected = await asyncio.gather(*(self._inspect(each.id) for each in own))
         found = {each.id: each for each in inspected if each is not None}
         self.place = project or self.settings.app
@@ -167,6 +168,15 @@ class DockerSource(Source):
                 self.name, f"docker at {self.address}: its events can't be read: {clean(error, 120)}"
             ) from error
 
+    async def _name_host(self) -> None:
+        """Learn the host's name, once; where a proxy does not let us ask, it stays unknown."""
+        if self.host is None:
+            self.host = ""
+            try:
+                self.host = clean((await self._read("info", EngineInfo)).name, 100)
+            except (Denied, Missing, BadAnswer):
+                return
+
     async def _inspect(self, container: str) -> InspectedContainer | None:
         try:
             return await self._read(f"containers/{container}/json", InspectedContainer)
@@ -180,13 +190,13 @@ class DockerSource(Source):
     async def labelled(self, max_age_s: float = 0.0) -> LabelledPods:
         """The same; the others are one-off containers of these services."""
         looked = await self.look(max_age_s)
-        own = tuple(pod_of(each, self.events, self.host) for each in looked.own.values())
+        own = tuple(pod_of(each, self.events, self.host or "") for each in looked.own.values())
         return LabelledPods(own, ())
 
     async def pod(self, name: str) -> PodResource | None:
         """That container as it is at this moment; None where there is none, or it is not of this project."""
         found = await self.inspect(name)
-        return None if found is None else pod_of(found, self.events, self.host)
+        return None if found is None else pod_of(found, self.events, self.host or "")
 
     async def inspect(self, name: str) -> InspectedContainer | None:
         """One of NexNum's own, by name or short id, as the Engine has it at this moment."""
