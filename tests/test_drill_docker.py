@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,9 +16,13 @@ from docker_stand import DOCKER, DockerStand, docker_stand
 
 from nexconsole.actions.action import Context
 from nexconsole.actions.registry import ACTIONS
+from nexconsole.drill.docker.hands import DockerPlatform
+from nexconsole.drill.fault_kinds import KINDS
+from nexconsole.drill.instructor import Instructor, Request
 from nexconsole.drill.kubernetes.endings import CRASHED, OUT_OF_MEMORY
 from nexconsole.drill.platform import check_platform
 from nexconsole.drill.scenarios import scenario_named
+from nexconsole.drill.staged_causes import InCluster
 from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import DrillError
 from nexconsole.session.monitor import Monitor
@@ -126,7 +132,8 @@ async def test_the_real_command_lists_shows_follows_and_restarts(stand):
     assert (await docker(stand, "inspect", "-f", "{{.State.Health.Status}}", "nexnum-app-1")).strip() == "healthy"
     assert (await docker(stand, "restart", "nexnum-app-1")).strip() == "nexnum-app-1"
     assert "28.2.2" in await docker(stand, "version")
-    told = await docker(stand, "events", "--since", "5m", "--until", "0s", "--format", "{{.Action}}")
+    until_s = str(int(time.time()) + 1)  # the command knows whole seconds alone
+    told = await docker(stand, "events", "--since", "5m", "--until", until_s, "--format", "{{.Action}}")
     assert {"die", "start", "restart"} <= set(told.split())
     assert "nexnum-app-2" in await docker(stand, "stats", "--no-stream", "nexnum-app-2")
 
@@ -209,3 +216,16 @@ def _bad(monitor: Monitor) -> str | None:
     judged = [pod for pod in funnel.by_pod if pod.decided >= 5] if funnel is not None else []
     failing = [pod.name for pod in judged if pod.failed > pod.decided / 2]
     return failing[0] if len(failing) == 1 and len(judged) > 1 else None
+
+
+async def test_what_is_about_kubernetes_alone_can_not_be_injected_on_docker(stand):
+    kinds = [name for name, kind in KINDS.items() if any(isinstance(each, InCluster) for each in kind.causes(""))]
+    assert kinds
+    market = SimpleNamespace(
+        provider_ids={}, drill_clock=SimpleNamespace(now=lambda: 10.0), seed=0, era="head", troubles=None
+    )
+    servers: Any = SimpleNamespace(cluster=DockerPlatform(stand.host), market=market)
+    instructor = Instructor(servers, lambda: None)
+    for name in kinds:
+        with pytest.raises(DrillError, match="Kubernetes alone"):
+            instructor._inject(Request(verb="inject", fault=name))

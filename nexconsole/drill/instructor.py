@@ -20,7 +20,7 @@ from .fault_kinds import KINDS, injected, kind_named
 from .faults import Fault
 from .market.clock import Job
 from .market.market import Market
-from .staged_causes import BestRoute, Polling
+from .staged_causes import BestRoute, InCluster, Polling
 
 AGAIN_S = 0.5  # what can't begin or end yet is tried again
 LOOK_EVERY_S = 0.3
@@ -99,6 +99,8 @@ class Instructor:
         )
         if market.era == "old" and any(isinstance(cause, BestRoute | Polling) for cause in fault.causes):
             raise DrillError(f"{fault.name} can't happen to the oldest version.")
+        if self.servers.cluster.name == "docker" and any(isinstance(cause, InCluster) for cause in fault.causes):
+            raise DrillError(f"{fault.name} can't happen in Docker: it is about Kubernetes alone.")
         if any(str(one) == str(fault) and not self._over(one) for one in market.troubles.faults):
             raise DrillError(f"{fault} is on already, or will be: clear it first.")
         market.troubles.add(fault)

@@ -53,6 +53,9 @@ class DrillPlatform(Protocol):
     """`image` is what the app is to run, `replicas` how often."""
 
     @property
+    def name(self) -> PlatformName: ...
+
+    @property
     def image(self) -> str: ...
     @property
     def replicas(self) -> int: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..kubernetes.endings import OUT_OF_MEMORY, ContainerEnd, CrashLoop
+from ..platform import PlatformName
 from .containers import APP
 from .host import DockerHost
 
@@ -50,6 +51,8 @@ class ComposeHands:
 
 class DockerPlatform:
     """The Docker host as faults see it."""
+
+    name: PlatformName = "docker"
 
     def __init__(self, host: DockerHost) -> None:
         self.host = host

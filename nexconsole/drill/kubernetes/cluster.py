@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from ..platform import Earlier
+from ..platform import Earlier, PlatformName
 from ..staged_causes import IMAGE
 from . import manifests
 from .apiserver import ApiFaults, ApiServer
@@ -65,6 +65,8 @@ class DrillCluster:
     `utilization` is the metrics server, percent of the requests by resource; without it the autoscaler only
     keeps its bounds.
     """
+
+    name: PlatformName = "kubernetes"
 
     def __init__(
         self,
