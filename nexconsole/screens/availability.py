@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..session.capabilities import Capabilities, Capability
-from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
+from ..sources.workload_runtime import runtime_of
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
@@ -45,7 +45,7 @@ NOTHING_TO_DO = {
     "undo": "nothing was done that could be undone",
     "dismiss_ended": "no action has ended",
     "stop": "nothing is being sent",
-    "logs": NOT_CONFIGURED,
+    "logs": "no kubernetes, no docker",
 }
 
 
