@@ -19,7 +19,7 @@ from ..settings import Settings
 from ..text.sanitize import clean
 from .accounts import account_of
 from .entries import Entry, EntryKind, Proof, Writer, signed_part
-from .layout import OTHERS_WRITE, Origin, journal_folder
+from .layout import OTHERS_WRITE, Origin, journal_folder, lock_file
 from .ranking import better
 from .signatures import AllowedSigners, claimed_key, matches, payload, read_signers, verify_signature
 
@@ -29,6 +29,7 @@ SIGNERS_EVERY_S = 2.0  # how often it is looked whether the allowed signers were
 
 # What a console records by itself: covered by the signature of what a person does next.
 BY_ITSELF = frozenset({EntryKind.SEVERITY, EntryKind.SEEN, EntryKind.CAUSE, EntryKind.FIGURES, EntryKind.NOTIFIED})
+SLACK_US = 60_000_000  # by which a console of an earlier version may have been the last to write its file
 UNSIGNED = "is not signed, and the settings demand it (identity.require_signatures)"
 
 
@@ -38,11 +39,16 @@ class FileOwner:
 
     account: str
     others_write: bool
+    since: int = 0  # when the account's first console began it (microseconds since 1970, the kernel's); 0: not known
 
     @classmethod
     def of(cls, file: Path, found: os.stat_result) -> FileOwner:
         """As the kernel has it for the file that was opened as `file`."""
-        return cls(account_of(found.st_uid), bool(found.st_mode & OTHERS_WRITE))
+        try:
+            begun = lock_file(file).lstat().st_ctime_ns // 1000
+        except OSError:
+            begun = 0
+        return cls(account_of(found.st_uid), bool(found.st_mode & OTHERS_WRITE), begun)
 
 
 def by_owner(entry: Entry, origin: Origin, owner: FileOwner, host: str) -> Entry:
@@ -77,6 +83,37 @@ def _doubted(entry: Entry, proof: Proof, doubt: str, signer: str = "") -> Entry:
     return replace(entry, proof=proof, doubt=doubt, signer=signer)
 
 
+class EarlierFile:
+    """What the file of an earlier version holds, that every account can write: nobody writes it any more once accounts
+    have files of their own, and nothing in it can speak of what stands there."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._since = 0  # when the first account began a file of its own
+        self._begun: set[str] = set()  # the intents and proposals that stand in accounts' own files
+
+    def read(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """These entries came from it."""
+        judged = tuple(self._judged(entry) for entry in entries)
+        self._entries |= {entry.id: entry for entry in judged if entry.proof is Proof.EARLIER}
+        return judged
+
+    def overtaken(self, own: Sequence[Entry], since: int) -> list[Entry]:
+        """These came from an account's own file, begun at `since`: what of the earlier file is forged by that."""
+        self._begun |= {entry.id for entry in own if entry.kind in (EntryKind.INTENT, EntryKind.PROPOSED)}
+        self._since = min(filter(None, (self._since, since)), default=0)
+        forged = [judged for entry in self._entries.values() if (judged := self._judged(entry)) is not entry]
+        for entry in forged:
+            del self._entries[entry.id]
+        return forged
+
+    def _judged(self, entry: Entry) -> Entry:
+        late = self._since and entry.order > self._since + SLACK_US
+        if late or {str(entry.data.get(key)) for key in ("intent", "proposal")} & self._begun:
+            return _doubted(entry, Proof.FORGED, "stands in a file that all accounts can write, since each has its own")
+        return entry
+
+
 def replaces(entry: Entry, other: Entry) -> bool:
     """Whether a line's new proof stands in the place of the one that it had: what its signature says always does."""
     return entry.proof in (Proof.SIGNED, Proof.FORGED) or not better(other, entry)
@@ -108,6 +145,7 @@ class Prover:
         self._known: dict[tuple[str, str], Entry] = {}  # what may be covered, by its journal's name and its digest
         self._owed: dict[tuple[str, str], str] = {}  # what a signature covers and has not come yet -> the signer
         self._settled: list[tuple[str, Entry]] = []
+        self._earlier: dict[str, EarlierFile] = {}
         self._wrong: Counter[Writer] = Counter()
 
     @classmethod
@@ -124,7 +162,14 @@ class Prover:
     def prove(self, name: str, origin: Origin, owner: FileOwner, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """These entries of one file of the journal `name`, with what is known of them at once; `settle` gives those
         whose signatures are checked later."""
-        return tuple(self._first(name, self._owned(entry, origin, owner), origin) for entry in entries)
+        proved = tuple(self._first(name, self._owned(entry, origin, owner), origin) for entry in entries)
+        if self._copy or origin is Origin.IMPORTED:
+            return proved
+        earlier = self._earlier.setdefault(name, EarlierFile())
+        if origin is Origin.EARLIER:
+            return earlier.read(proved)
+        self._settled += [(name, entry) for entry in earlier.overtaken(proved, owner.since)]
+        return proved
 
     def _owned(self, entry: Entry, origin: Origin, owner: FileOwner) -> Entry:
         found = by_owner(entry, origin, owner, self._host)
