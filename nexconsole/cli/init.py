@@ -34,6 +34,7 @@ KEY_OF_AREA = {
     "postgres": "postgres.url",
     "redis": "redis.url",
     "kubernetes": "kubernetes.kubeconfig",
+    "docker": "docker.host",
     "prometheus": "prometheus.url",
     "api": "api.url",
     "search": "search.url",
