@@ -433,7 +433,7 @@ async def test_whoever_asks_at_the_same_time_waits_for_what_is_there_too(small: 
 
     async def ask() -> None:
         await logs_.start(5.0)
-        seen.append(states(logs_.kubernetes))
+        seen.append(states(logs_.runtime))
 
     await asyncio.gather(ask(), ask(), ask())
     assert seen == [["open"]] * 3
