@@ -22,7 +22,7 @@ from nexconsole.actions.plan import Outcome
 from nexconsole.actions.pods import RESTART
 from nexconsole.actions.rollback import BACK
 from nexconsole.drill.kubernetes.apiserver import ApiServer
-from nexconsole.signals.workloads import Release
+from nexconsole.signals.releases import Release
 
 __all__ = ["small", "stand"]
 

@@ -15,7 +15,7 @@ from nexconsole.actions.perform import perform
 from nexconsole.errors import ActionError
 from nexconsole.settings import Settings
 from nexconsole.signals.outbox import Outbox
-from nexconsole.signals.workloads import Release
+from nexconsole.signals.releases import Release
 
 
 async def state(database, id: str = "e1") -> tuple[str, int, str | None]:

@@ -51,6 +51,10 @@ def shared() -> list[Entry]:
     for state in ("named", "withdrawn"):
         told = {"cause": "session-blocks 4312", "state": state, "title": "session 4312 blocks others", "since": ""}
         story.tell(EntryKind.CAUSE, told | {"text": "since 13:55", "evidence": ["it blocks 15"], "explains": []}, PIET)
+    story.tell(EntryKind.BROKE_GLASS, {"plan": plan, "reason": "nobody else is awake"}, ANA)
+    story.tell(EntryKind.NOTIFIED, {"message": "m1", "about": "", "to": "ntfy", "state": "sent", "reason": ""}, PIET)
+    story.tell(EntryKind.ACKNOWLEDGED, {"page": "p1", "to": "pagerduty", "state": "acknowledged", "reason": ""}, ANA)
+    story.tell(EntryKind.HEAD, {"heads": {"maria.jsonl": {"seq": 3, "digest": "ab" * 32}}}, PIET)
     story.tell(EntryKind.CLOSED, {"reason": "calm"}, PIET)
     story.tell(EntryKind.OPENED, {"title": "again"}, ANA)
     story.tell(EntryKind.CLOSED, {"reason": "calm again"})

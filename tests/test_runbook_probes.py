@@ -26,12 +26,13 @@ from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.probe import ProbeAnswer, answer
 from nexconsole.signals.registry import probes
+from nexconsole.signals.releases import Release
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.runway import Ceiling
 from nexconsole.signals.search import Search
 from nexconsole.signals.status_pages import StatusPage, StatusPages
 from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
-from nexconsole.signals.workloads import Release, Workloads
+from nexconsole.signals.workloads import Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 

@@ -29,11 +29,11 @@ from nexconsole.signals.database_cpu import BUSY, DatabaseCpu
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
+from nexconsole.signals.releases import Release
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.search import Search
 from nexconsole.signals.slots import SlotProvider, Slots, Wait
 from nexconsole.signals.transactions import Scope
-from nexconsole.signals.workloads import Release
 
 BOOK = shipped()
 SETTINGS = Settings()
