@@ -260,6 +260,33 @@ def test_on_a_shared_account_the_operators_name_is_the_principal(room: SignedRoo
     assert room.proofs() == {"maria": "forged", "piet": "forged"}  # no key is the account's
 
 
+@pytest.mark.parametrize("first", ["the signature", "what it claims to cover"])
+def test_a_signature_covers_nothing_that_names_another_writer(room: SignedRoom, first: str) -> None:
+    room.allow(f"piet@laptop {room.piet.line}", f"maria {room.maria.line}")
+    theirs = Writer("maria", "laptop", 9, datetime(2026, 11, 30, tzinfo=UTC), "maria")
+    forged = from_laptop(room, "approved", writer=theirs)
+    cover = signed(room, room.piet, "cover", seq=2, prev=forged.digest)
+    entries = [cover, forged] if first == "the signature" else [forged, cover]
+    prover, owner = Prover.of(room.settings(require_signatures=True)), proofs_module.FileOwner("eve", False)
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        proved = prover.prove(INCIDENT, proofs_module.Origin.IMPORTED, owner, [entry])
+        found |= {entry.id: entry for entry in (*proved, *(entry for _, entry in prover.settle(60)))}
+    assert (found[cover.id].proof, found[forged.id].proof) == (Proof.SIGNED, Proof.UNSIGNED)
+
+
+def test_wrong_signatures_in_somebodys_name_take_nothing_from_his_own(
+    room: SignedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs_module, "MOST_WRONG", 3)
+    room.allow(f"piet@laptop {room.piet.line}")
+    sig = signed(room, room.piet, "x").sig
+    wrong = [from_laptop(room, str(n), seq=n + 1, sign=lambda part: sig) for n in range(6)]
+    import_entries(journal_file(room.folder, INCIDENT), [entry.line for entry in wrong])
+    import_entries(journal_file(room.folder, INCIDENT), [signed(room, room.piet, "his", seq=7).line])
+    assert room.proofs() == {**dict.fromkeys(map(str, range(6)), "forged"), "his": "signed"}
+
+
 # --- the file of allowed signers ------------------------------------------------------------------------------
 
 
@@ -320,26 +347,48 @@ def claimed_key_of() -> Any:
     return ClaimedKey("ssh-ed25519", b"x")
 
 
-def test_a_flood_of_wrong_signatures_is_checked_a_few_at_a_time(
+def test_a_flood_of_wrong_signatures_in_one_name_keeps_nobody_else_waiting(
     room: SignedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room.allow(f"piet@laptop {room.piet.line}")
+    room.allow(f"piet@laptop {room.piet.line}", f"maria {room.maria.line}")
     sig = signed(room, room.piet, "x").sig
     entries = [from_laptop(room, str(n), seq=n + 1, sign=lambda part: sig) for n in range(500)]
-    tried = 0
+    theirs = Writer("maria", "laptop", 9, datetime(2026, 11, 30, tzinfo=UTC), "maria")
+    entries.append(signed(room, room.maria, "hers", writer=theirs))
+    tried: list[str] = []
 
-    def slow(*given: Any) -> str:
-        nonlocal tried
-        tried += 1
-        return "the signature is for something else"
+    def slow(message: bytes, sig: str, line: str, principal: str, at: datetime) -> str:
+        tried.append(principal)
+        return "" if principal.startswith("maria") else "the signature is for something else"
 
     monkeypatch.setattr(proofs_module, "verify_signature", slow)
     prover = Prover.of(room.settings())
     owner = proofs_module.FileOwner("eve", False)
     prover.prove(INCIDENT, proofs_module.Origin.IMPORTED, owner, entries)
-    settled = prover.settle(60)
-    assert tried == proofs_module.MOST_WRONG and len(settled) == 500
-    assert all(entry.proof is Proof.FORGED for _, entry in settled)
+    settled = {entry.id: entry.proof for _, entry in prover.settle(60)}
+    assert settled == {entry.id: Proof.FORGED for entry in entries} | {entries[-1].id: Proof.SIGNED}
+    assert len(tried) == 501
+    assert tried[proofs_module.MOST_WRONG].startswith("maria")
+
+
+def test_what_is_read_once_ends_in_time_though_many_signatures_are_wrong(
+    room: SignedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs_module, "MOST_WRONG", 3)
+    monkeypatch.setattr(proofs_module, "LONGEST_S", 0.0)
+    room.allow(f"piet@laptop {room.piet.line}")
+    sig = signed(room, room.piet, "x").sig
+    entries = [from_laptop(room, str(n), seq=n + 1, sign=lambda part: sig) for n in range(200)]
+
+    def slow(*given: Any) -> str:
+        time.sleep(0.05)  # as a program that is started
+        return "the signature is for something else"
+
+    monkeypatch.setattr(proofs_module, "verify_signature", slow)
+    prover, owner = Prover.of(room.settings()), proofs_module.FileOwner("eve", False)
+    read = prover.settled(prover.prove(INCIDENT, proofs_module.Origin.IMPORTED, owner, entries))
+    assert [entry.proof for entry in read[:3]] == [Proof.FORGED] * 3
+    assert read[-1].proof is Proof.NONE and "many in its writer's name are wrong" in read[-1].doubt
 
 
 # --- a key that is not there ----------------------------------------------------------------------------------

@@ -24,12 +24,14 @@ from .ranking import better
 from .signatures import AllowedSigners, claimed_key, matches, payload, read_signers, verify_signature
 
 LOOK_S = 0.15  # of a look at the journals that may go to checking signatures; the rest of them wait for the next
-MOST_WRONG = 50  # signatures of one writer that are wrong before the others are not even tried
+MOST_WRONG = 50  # signatures in one writer's name that are wrong before the rest of them wait for everybody else's
+LONGEST_S = 120.0  # of a journal that is read once which may go to those
 SIGNERS_EVERY_S = 2.0  # how often it is looked whether the allowed signers were changed
 
 # What a console records by itself: covered by the signature of what a person does next.
 BY_ITSELF = frozenset({EntryKind.SEVERITY, EntryKind.SEEN, EntryKind.CAUSE, EntryKind.FIGURES, EntryKind.NOTIFIED})
 SLACK_US = 60_000_000  # by which a console of an earlier version may have been the last to write its file
+UNCHECKED = "its signature is not checked yet: many in its writer's name are wrong"
 UNSIGNED = "is not signed, and the settings demand it (identity.require_signatures)"
 
 
@@ -114,6 +116,12 @@ class EarlierFile:
         return entry
 
 
+def _follows(entry: Entry, before: Entry) -> bool:
+    """Whether the one whose digest an entry has in `prev` is the same writer's entry before it: a signature covers
+    nothing of others."""
+    return before.writer == entry.writer and before.seq == entry.seq - 1
+
+
 def replaces(entry: Entry, other: Entry) -> bool:
     """Whether a line's new proof stands in the place of the one that it had: what its signature says always does."""
     return entry.proof in (Proof.SIGNED, Proof.FORGED) or not better(other, entry)
@@ -142,8 +150,9 @@ class Prover:
         self._signers_mark: tuple[int, int, int] | None = None
         self._looked_at = -SIGNERS_EVERY_S
         self._waiting: deque[tuple[str, Entry]] = deque()  # signatures that are to be checked
+        self._doubtful: deque[tuple[str, Entry]] = deque()  # and after these: in a name in which many were wrong
         self._known: dict[tuple[str, str], Entry] = {}  # what may be covered, by its journal's name and its digest
-        self._owed: dict[tuple[str, str], str] = {}  # what a signature covers and has not come yet -> the signer
+        self._owed: dict[tuple[str, str], Entry] = {}  # what has not come yet -> the signed entry right after it
         self._settled: list[tuple[str, Entry]] = []
         self._earlier: dict[str, EarlierFile] = {}
         self._wrong: Counter[Writer] = Counter()
@@ -185,8 +194,9 @@ class Prover:
             return entry
         if checked:
             place = (name, entry.digest)
-            if (signer := self._owed.pop(place, "")) != "":
-                signed = _doubted(entry, Proof.SIGNED, "", signer)
+            after = self._owed.pop(place, None)
+            if after is not None and _follows(after, entry):
+                signed = _doubted(entry, Proof.SIGNED, "", after.signer)
                 self._settled += [(name, covered) for covered in self._cover(name, signed)]
                 return signed
             self._known[place] = entry
@@ -211,10 +221,15 @@ class Prover:
         """Check signatures that wait, for about so many seconds: entries whose proof is another than was returned
         before, each with its journal's name."""
         until = time.monotonic() + budget_s
-        signers = self._read_signers() if self._waiting else None
+        signers = self._read_signers() if self._waiting or self._doubtful else None
         settled, self._settled = self._settled, []
-        while self._waiting and time.monotonic() < until:
-            name, entry = self._waiting.popleft()
+        while (self._waiting or self._doubtful) and time.monotonic() < until:
+            first = bool(self._waiting)
+            name, entry = (self._waiting if first else self._doubtful).popleft()
+            if first and self._wrong[entry.writer] >= MOST_WRONG:
+                self._doubtful.append((name, entry))
+                settled.append((name, self._unsigned(entry, UNCHECKED)))
+                continue
             kept = self._known.get((name, entry.digest))
             if kept is not None and kept.proof is Proof.SIGNED:  # a later signature covers it
                 continue
@@ -230,8 +245,9 @@ class Prover:
     def settled(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """These entries with their last proof, however long it takes: for what is read once."""
         last: dict[str, Entry] = {}
-        while self._waiting or self._settled:
-            for _, entry in self.settle(3600.0):
+        until = time.monotonic() + LONGEST_S
+        while self._waiting or self._settled or (self._doubtful and time.monotonic() < until):
+            for _, entry in self.settle(1.0):
                 if entry.id not in last or replaces(entry, last[entry.id]):
                     last[entry.id] = entry
         found = ((entry, last.get(entry.id, entry)) for entry in entries)
@@ -242,8 +258,6 @@ class Prover:
         part = signed_part(entry)
         if key is None or not part:
             return _doubted(entry, Proof.FORGED, "what stands as its signature is none")
-        if self._wrong[entry.writer] >= MOST_WRONG:
-            return _doubted(entry, Proof.FORGED, "too many signatures of its writer are wrong")
         lines = signers.lines_for(key)
         if not lines:
             return self._unsigned(
@@ -284,9 +298,9 @@ class Prover:
             place = (name, last.prev)
             before = self._known.get(place)
             if before is None:
-                self._owed[place] = signed.signer
+                self._owed[place] = last
                 break
-            if before.proof is Proof.SIGNED or before.writer != last.writer:
+            if before.proof is Proof.SIGNED or not _follows(last, before):
                 break
             last = _doubted(before, Proof.SIGNED, "", signed.signer)
             self._known[place] = last
