@@ -257,6 +257,7 @@ def test_on_a_shared_account_the_operators_name_is_the_principal(room: SignedRoo
         writer = Writer(operator, "laptop", 7, datetime(2026, 11, 30, tzinfo=UTC), "ops")
         import_entries(journal_file(room.folder, INCIDENT), [signed(room, key, operator, writer=writer).line])
     assert room.proofs(shared_accounts=["ops"]) == {"maria": "signed", "piet": "forged"}
+    assert room.read(shared_accounts=["ops"])["maria"].signed_as == "maria"
     assert room.proofs() == {"maria": "forged", "piet": "forged"}  # no key is the account's
 
 

@@ -119,8 +119,10 @@ def test_a_group_is_looked_up_on_this_host_and_one_that_is_not_there_has_nobody(
 def test_two_persons_are_two_accounts_or_two_keys_where_both_have_signed() -> None:
     assert another(who("piet"), who("maria")) and not another(who("maria"), who("maria", "laptop"))
     assert not another(who("piet", key=KEY), who("maria", key=KEY))  # one key is one person, whatever the account
-    assert another(who("shared", key=KEY), who("shared", key=OTHER_KEY))
-    assert not another(who("shared", key=KEY), who("shared"))  # only one of them has signed
+    assert not another(who("maria", key=KEY), who("maria", "laptop", OTHER_KEY))  # one person has several keys
+    shared = [replace(who("ops", key=key), signed_as=name) for name, key in (("ana", KEY), ("eve", OTHER_KEY))]
+    assert another(*shared) and not another(shared[0], replace(shared[1], signed_as="ana"))
+    assert not another(shared[0], who("ops"))  # only one of them has signed
 
 
 # --- what counts ----------------------------------------------------------------------------------------------

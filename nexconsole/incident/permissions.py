@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from ..journal import Entry, Proof, Writer
 from ..journal.accounts import in_group
 from ..settings import RoleSettings
 from ..settings.roles import NEEDS, Capability, RoleName, role_name
+from ..text.sanitize import clean
 
 KNOWN_S = 60.0  # for so long a group's members are taken to be those that they were
 MOST_NAMED = 6  # names in a sentence
@@ -17,30 +18,42 @@ MOST_NAMED = 6  # names in a sentence
 
 @dataclass(frozen=True, kw_only=True)
 class WriterIdentity:
-    """Who writes: the account on its host, and the key that is proved to have signed ("" for none). `label`: what the
-    operator is called, which proves nothing."""
+    """Who writes: the account on its host, and the key that is proved to have signed ("" for none). `signed_as`: whose
+    key that is, where several people share the account. `label`: what the operator is called, which proves nothing."""
 
     account: str
     host: str
     key: str = ""
     label: str = ""
+    signed_as: str = ""
+
+    @property
+    def key_owner(self) -> str:
+        """Whose the key is. One person may have several."""
+        return self.signed_as or self.account
 
 
 def author(entry: Entry) -> WriterIdentity:
     """Whom an entry is by. A key counts only where its signature was verified."""
-    return author_of(entry.writer, entry.signer if entry.proof is Proof.SIGNED else "")
+    signed = entry.proof is Proof.SIGNED
+    who = author_of(entry.writer, entry.signer if signed else "")
+    return replace(who, signed_as=entry.signed_as) if signed else who
 
 
-def author_of(writer: Writer, key: str = "") -> WriterIdentity:
-    return WriterIdentity(account=writer.account, host=writer.host, key=key, label=writer.operator)
+def author_of(writer: Writer, key: str = "", shared: Collection[str] = ()) -> WriterIdentity:
+    """`shared`: the accounts that several people use (identity.shared_accounts)."""
+    signed_as = clean(writer.operator, 100) if key and writer.account in shared else ""
+    return WriterIdentity(
+        account=writer.account, host=writer.host, key=key, label=writer.operator, signed_as=signed_as
+    )
 
 
 def another(one: WriterIdentity, other: WriterIdentity) -> bool:
-    """Whether these are two persons: two keys where both have signed, else two accounts, on whatever hosts. The
-    operators' own names count only where neither account is on record (entries of earlier versions).
+    """Whether these are two persons: two keys of two owners where both have signed, else two accounts, on whatever
+    hosts. The operators' own names count only where neither account is on record (entries of earlier versions).
     """
     if one.key and other.key:
-        return one.key != other.key
+        return one.key != other.key and one.key_owner != other.key_owner
     if one.account or other.account:
         return bool(one.account and other.account) and one.account != other.account
     return one.label != other.label

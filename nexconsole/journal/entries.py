@@ -157,6 +157,7 @@ class Entry:
     hlc: int = 0
     proof: Proof = field(default=Proof.EARLIER, compare=False)  # as the reader found it; nothing in the line says so
     signer: str = field(default="", compare=False)  # the key that has signed it, such as SHA256:..., "" for none
+    signed_as: str = field(default="", compare=False)  # whose key that is: the account, on a shared one the operator
     sig: str = field(default="", compare=False)  # the signature in the line (base64), whether it is right or not
     doubt: str = field(default="", compare=False)  # in words, why it is forged or not signed; "" where nothing is wrong
 

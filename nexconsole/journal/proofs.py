@@ -81,8 +81,8 @@ def _account(writer: Writer) -> str:
     return clean(writer.account, 100) or "no account"
 
 
-def _doubted(entry: Entry, proof: Proof, doubt: str, signer: str = "") -> Entry:
-    return replace(entry, proof=proof, doubt=doubt, signer=signer)
+def _doubted(entry: Entry, proof: Proof, doubt: str) -> Entry:
+    return replace(entry, proof=proof, doubt=doubt, signer="", signed_as="")
 
 
 class EarlierFile:
@@ -196,7 +196,7 @@ class Prover:
             place = (name, entry.digest)
             after = self._owed.pop(place, None)
             if after is not None and _follows(after, entry):
-                signed = _doubted(entry, Proof.SIGNED, "", after.signer)
+                signed = self._signed(entry, after.signer)
                 self._settled += [(name, covered) for covered in self._cover(name, signed)]
                 return signed
             self._known[place] = entry
@@ -275,12 +275,16 @@ class Prover:
             except OSError as error:
                 return self._unsigned(entry, f"its signature can't be checked: {in_words(error)}")
             if not why:
-                return _doubted(entry, Proof.SIGNED, "", key.fingerprint)
+                return self._signed(entry, key.fingerprint)
         return self._wrongly(entry, why)
 
     def _wrongly(self, entry: Entry, why: str) -> Entry:
         self._wrong[entry.writer] += 1
         return _doubted(entry, Proof.FORGED, why)
+
+    def _signed(self, entry: Entry, signer: str) -> Entry:
+        *_, signed_as = self._principals(entry.writer)
+        return replace(entry, proof=Proof.SIGNED, doubt="", signer=signer, signed_as=signed_as)
 
     def _principals(self, writer: Writer) -> tuple[str, ...]:
         """The names under which a writer's key may be listed. Where several people share an account, the account says
@@ -302,7 +306,7 @@ class Prover:
                 break
             if before.proof is Proof.SIGNED or not _follows(last, before):
                 break
-            last = _doubted(before, Proof.SIGNED, "", signed.signer)
+            last = self._signed(before, signed.signer)
             self._known[place] = last
             covered.append(last)
         return covered

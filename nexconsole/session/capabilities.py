@@ -71,7 +71,7 @@ def own_person(settings: Settings) -> WriterIdentity:
 
     signer = Signer.of(settings)
     key = _key_of(settings.identity.key, signer.timeout_s) if signer is not None else ""
-    return author_of(Writer.here(settings.operator), key)
+    return author_of(Writer.here(settings.operator), key, settings.identity.shared_accounts)
 
 
 @cache

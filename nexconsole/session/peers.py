@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..incident.incident import OBSERVER
-from ..incident.permissions import another, author_of
+from ..incident.permissions import WriterIdentity, another, author_of
 from ..settings import Settings
 from ..sharing.presence import Presence
 from ..sharing.presence_service import PresenceService
@@ -76,17 +76,20 @@ class Peers:
         """Who else is here and could have a say: whoever may only look could not."""
         me, permissions = self.people.here[0], self._incident_store.judge.permissions
         there = [presence for presence in self.people.here if not presence.me and not presence.looks_only]
-        speakers = [one for one in there if permissions.allows(Capability.NOTE, author_of(one.writer, one.key))]
+        speakers = [presence for presence in there if permissions.allows(Capability.NOTE, self._person(presence))]
         apart = {
             (presence.writer.account, presence.key)
             for presence in speakers
             if not presence.observing
-            and another(author_of(presence.writer, presence.key), author_of(me.writer, me.key))
-            and permissions.allows(Capability.APPROVE, author_of(presence.writer, presence.key))
+            and another(self._person(presence), self._person(me))
+            and permissions.allows(Capability.APPROVE, self._person(presence))
         }
         mine = (me.writer.person, me.writer.operator)
         here = {(presence.writer.person, presence.writer.operator) for presence in speakers} - {mine}
         return ApprovalChannel(here=len(here), apart=len(apart))
+
+    def _person(self, presence: Presence) -> WriterIdentity:
+        return author_of(presence.writer, presence.key, self._settings.identity.shared_accounts)
 
     def tell(self, operations: Iterable[Operation], observing: bool) -> None:
         """Say what this console is at, where that is different; and what was written here."""
