@@ -128,6 +128,34 @@ def test_what_a_signature_covers_may_come_later(room: SignedRoom) -> None:
     assert [e.proof for e in prover.prove(INCIDENT, proofs_module.Origin.OWN, owner, entries[:1])] == [Proof.SIGNED]
 
 
+def test_what_a_console_records_by_itself_may_wait_for_its_next_signature_and_nothing_else_may(
+    room: SignedRoom,
+) -> None:
+    maria = room.journal("maria", room.maria)
+    note(maria, "m")
+    maria.append(EntryKind.FIGURES, {"text": "f"})
+    journal, demanding = journal_file(room.folder, INCIDENT), room.settings(require_signatures=True)
+    assert not any(verify_incident(journal, Prover.of(demanding)).values())
+    note(room.journal("piet", room.piet, sign="never"), "p")
+    problems = [problem for some in verify_incident(journal, Prover.of(demanding)).values() for problem in some]
+    assert [problem.what for problem in problems] == ["unsigned"]
+
+
+def test_what_two_accounts_took_over_from_another_host_by_turns_lacks_nothing(room: SignedRoom) -> None:
+    entries = [from_laptop(room, "1")]
+    for number in range(2, 5):
+        entries.append(from_laptop(room, str(number), seq=number, prev=entries[-1].digest))
+    folder = room.folder / INCIDENT
+    folder.mkdir(parents=True)
+    for name, some in (("maria", entries[::2]), ("piet", entries[1::2])):
+        (folder / f"{name}.elsewhere").write_bytes(b"".join(entry.line + b"\n" for entry in some))
+    journal = journal_file(room.folder, INCIDENT)
+    assert not any(verify_incident(journal).values())
+    (folder / "piet.elsewhere").write_bytes(entries[3].line + b"\n")
+    problems = [problem for some in verify_incident(journal).values() for problem in some]
+    assert [problem.what for problem in problems] == ["missing"]
+
+
 # --- forgeries ------------------------------------------------------------------------------------------------
 
 

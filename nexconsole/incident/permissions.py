@@ -43,9 +43,7 @@ def author(entry: Entry) -> WriterIdentity:
 def author_of(writer: Writer, key: str = "", shared: Collection[str] = ()) -> WriterIdentity:
     """`shared`: the accounts that several people use (identity.shared_accounts)."""
     signed_as = clean(writer.operator, 100) if key and writer.account in shared else ""
-    return WriterIdentity(
-        account=writer.account, host=writer.host, key=key, label=writer.operator, signed_as=signed_as
-    )
+    return WriterIdentity(account=writer.account, host=writer.host, key=key, label=writer.operator, signed_as=signed_as)
 
 
 def another(one: WriterIdentity, other: WriterIdentity) -> bool:

@@ -163,17 +163,31 @@ def verify_incident(journal: Path, prover: Prover | None = None) -> dict[Path, t
             own |= {entry.id for entry in scan.entries}
     settled = iter(prover.settled(entry for scan in scans.values() for entry in scan.entries))
     for part, scan in scans.items():
-        scan = scans[part] = replace(scan, lines=tuple((number, next(settled)) for number, _ in scan.lines))
+        scans[part] = replace(scan, lines=tuple((number, next(settled)) for number, _ in scan.lines))
+    held = _digests(entry for scan in scans.values() for entry in scan.entries)
+    for part, scan in scans.items():
         elsewhere = part.file.name.endswith(ELSEWHERE)
-        found[part.file] += _other_problems(scan, own) if elsewhere else problems_of(part.file, scan, ends[part])
+        found[part.file] += _other_problems(scan, own, held) if elsewhere else problems_of(part.file, scan, ends[part])
         found[part.file] += forged_lines(scan.lines)
     for file, problem in against_heads(journal, scans):
         found.setdefault(file, []).append(problem)
     return {file: tuple(sorted(problems, key=lambda one: one.line)) for file, problems in found.items()}
 
 
-def _other_problems(scan: JournalScan, own: set[str]) -> Iterator[JournalProblem]:
-    """Each entry must be as it was written, here once, and follow from its writer's entry before it.
+def _digests(entries: Iterable[Entry]) -> dict[tuple[Writer, int], set[str]]:
+    """The digests of the intact entries, by writer and number, in whichever file they stand."""
+    held: dict[tuple[Writer, int], set[str]] = {}
+    for entry in entries:
+        if entry.intact:
+            held.setdefault((entry.writer, entry.seq), set()).add(entry.digest)
+    return held
+
+
+def _other_problems(
+    scan: JournalScan, own: set[str], held: Mapping[tuple[Writer, int], set[str]]
+) -> Iterator[JournalProblem]:
+    """Each entry must be as it was written, here once, and follow from its writer's entry before it, which another
+    console of this folder may have taken over (`held`).
 
     In which order they came, and what stood before them in their own file, says nothing.
     """
@@ -195,10 +209,11 @@ def _other_problems(scan: JournalScan, own: set[str]) -> Iterator[JournalProblem
             sentence = f"entry {entry.seq} of {entry.writer} already stands in line {twin[0]}, and is another"
             yield JournalProblem(line=line, what="edited", sentence=sentence)
         elif entry.seq > 1:
-            before = places.get((entry.writer, entry.seq - 1))
+            before = held.get((entry.writer, entry.seq - 1))
             if before is None:
                 sentence = f"entry {entry.seq - 1} of {entry.writer} never came here"
                 yield JournalProblem(line=line, what="missing", sentence=sentence)
-            elif before[1].digest != entry.prev:
-                sentence = f"this line does not follow from line {before[0]}"
+            elif entry.prev not in before:
+                there = places.get((entry.writer, entry.seq - 1))
+                sentence = f"this line does not follow from {f'line {there[0]}' if there else 'the one before it'}"
                 yield JournalProblem(line=line, what="edited", sentence=sentence)

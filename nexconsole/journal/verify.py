@@ -12,9 +12,10 @@ from pathlib import Path
 
 from ..errors import JournalError, in_words
 from ..text.sanitize import clean
-from .entries import Entry, JournalProblem, Writer
+from .entries import Entry, JournalProblem, Proof, Writer
 from .files import remembered_last
 from .layout import last_file
+from .proofs import BY_ITSELF
 from .reader import JournalScan, scan_file
 
 
@@ -51,9 +52,10 @@ def problems_of(file: Path, scan: JournalScan, end: RememberedEnd) -> tuple[Jour
 
 def forged_lines(lines: Iterable[tuple[int, Entry]]) -> Iterator[JournalProblem]:
     """The entries that another than the one whom they name has written, and those that lack the signature that is
-    demanded."""
+    demanded: what a console records by itself may wait for its next."""
     for line, entry in lines:
-        if not entry.counts and entry.intact:
+        waits = entry.proof is Proof.UNSIGNED and entry.kind in BY_ITSELF and not entry.sig
+        if not entry.counts and entry.intact and not waits:
             who = f"{entry.writer}@{clean(entry.writer.host, 100)}"
             yield JournalProblem(line=line, what=str(entry.proof), sentence=f"names {who}: {entry.doubt}")
 
