@@ -127,6 +127,18 @@ async def test_three_openings_of_one_pod_flap_one_of_each_of_three_does_not() ->
     assert not (await story.provider(flapping_window_s=4)).flapping
 
 
+async def test_a_container_started_anew_flaps_once_its_own_breaker_opens() -> None:
+    story = CircuitStory()
+    story.tell(1, 50, "open").tell(1, 40, "open").tell(1, 30, "open")
+    assert (await story.provider()).flapping
+    story.logs.followed["u1"].born(NOW - timedelta(seconds=300))
+    story.logs.followed["u1"].born(NOW - timedelta(seconds=20), 1)
+    provider = await story.provider()
+    assert (provider.opened, provider.flapping) == (3, False)
+    story.tell(1, 5, "open")
+    assert (await story.provider()).flapping
+
+
 async def test_429s_and_5xx_are_counted_and_trip_nothing() -> None:
     story = (
         CircuitStory()

@@ -41,6 +41,7 @@ class PodView:
 
     def __init__(self, pod: PodLog, rules: CircuitRules, now: datetime, lost: bool) -> None:
         self.breakers = pod.breakers.breakers
+        self.began_s = pod.started_at.timestamp() if pod.started_at is not None else 0.0
         self._where = clean(pod.name, 100)
         self._rules = rules
         self._now = now
@@ -104,9 +105,14 @@ def outlasting(shared: Holder, at: datetime | None, read_at: datetime | None, no
 
 
 def flaps(key: str, views: Sequence[PodView], rules: CircuitRules, now: datetime) -> bool:
-    """Whether any one pod's breaker opened too often; three pods that open once each do not flap."""
+    """Whether any one pod's breaker opened too often; three pods that open once each do not flap.
+
+    Openings of the process before count once the new one's breaker has opened too: a restart that helped is calm.
+    """
     for view in views:
         breaker = view.breakers.get(key)
-        if breaker is not None and breaker.openings and breaker.opened(now, rules.flapping_window_s) >= rules.flapping:
+        if breaker is None or not breaker.openings or max(breaker.openings) < view.began_s:
+            continue
+        if breaker.opened(now, rules.flapping_window_s) >= rules.flapping:
             return True
     return False
