@@ -13,9 +13,11 @@ from .settings import Settings
 from .signals import dependencies
 from .signals.dependencies import NEEDS
 from .signals.funnel import Funnel
+from .signals.probe import unit_of
 from .signals.registry import signals
 from .signals.signal import Judgement, Signal
 from .signals.transactions import Transactions
+from .text.pod_names import in_units
 
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
 
@@ -165,12 +167,12 @@ def _reasons(
     signal: Signal[Any], reading: Reading, readings: Mapping[str, Reading], settings: Settings, now: datetime
 ) -> Iterator[Reason]:
     """What the signal's rules ask for, first by all readings, then by its own."""
-    stale, age_s = reading.state(now) != "fresh", reading.age(now)
+    stale, age_s, unit = reading.state(now) != "fresh", reading.age(now), unit_of(readings)
     across = signal.reasons_across(readings, settings) if signal.reasons_across is not None else ()
     for found in (*across, *_own(signal, reading.value, settings)):
         yield Reason(
             level=found.level,
-            text=found.text,
+            text=in_units(found.text, unit),
             signal=signal.name,
             age_s=age_s,
             stale=stale,

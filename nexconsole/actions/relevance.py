@@ -13,9 +13,11 @@ from ..signals.attribution import ProviderTraffic
 from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.database import Database
 from ..signals.dependencies import NEEDS, quiet_for, silent
+from ..signals.probe import unit_of
 from ..signals.search import Search
 from ..signals.transactions import Transactions
 from ..signals.workloads_value import Workloads
+from ..text.pod_names import in_units
 from ..text.units import count, duration, percent
 from .action import Action, Context
 from .plan import Guard, Plan
@@ -60,7 +62,7 @@ def misfit(action: str, arguments: Mapping[str, str], seen: OnScreen) -> str:
 
 async def prepared(action: Action, arguments: Mapping[str, str], context: Context) -> Plan:
     """The action's plan, with a warning where it would not help. Raises what `prepare` raises."""
-    plan = await action.prepare(arguments, context)
+    plan = _worded(await action.prepare(arguments, context), unit_of(context.readings()))
     health = context.sources.health() if context.sources is not None else ()
     seen = OnScreen(readings=context.readings(), health=health, settings=context.settings, now=context.clock())
     rules = (rule for rule in RULES.get(plan.action, ()) if rule not in SAID)
@@ -69,6 +71,20 @@ async def prepared(action: Action, arguments: Mapping[str, str], context: Contex
         return plan
     return replace(
         plan, guards=(*plan.guards, Guard(name="will it help", level="warn", reason=f"this will hardly help: {why}"))
+    )
+
+
+def _worded(plan: Plan, unit: str) -> Plan:
+    """The plan as people speak of it where NexNum runs; its command stays as it is."""
+    if unit == "pod":
+        return plan
+    guards = tuple(replace(guard, reason=in_units(guard.reason, unit)) for guard in plan.guards)
+    return replace(
+        plan,
+        effect=in_units(plan.effect, unit),
+        guards=guards,
+        watch=in_units(plan.watch, unit),
+        summary=in_units(plan.summary, unit),
     )
 
 

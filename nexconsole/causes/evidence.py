@@ -13,8 +13,9 @@ from ..runbook.model import Call, Comparison, Condition
 from ..runbook.resolution import compare
 from ..settings import Settings
 from ..signals.name_index import NameIndex
-from ..signals.probe import Probe, ProbeAnswer, answered, freshness, seen
+from ..signals.probe import Probe, ProbeAnswer, answered, freshness, seen, unit_of
 from ..signals.registry import probes as known_probes
+from ..text.pod_names import in_units
 from .model import Evidence, EvidenceRule
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,17 @@ class Facts:
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[ProbeAnswer | None, str]] = {}
         self._freshness: dict[str, tuple[State, float | None]] = {}
         self._index = NameIndex()
+        self._unit = unit_of(readings)
 
     def evidence(self, rule: EvidenceRule, names: Mapping[str, str]) -> Evidence:
         holds, text, answers = self._truth(rule.condition, names)
-        return Evidence(side=rule.side, title=filled(rule.title, names), text=text, holds=holds, answers=answers)
+        return Evidence(
+            side=rule.side,
+            title=filled(in_units(rule.title, self._unit), names),
+            text=text,
+            holds=holds,
+            answers=answers,
+        )
 
     def holds(self, rule: EvidenceRule, names: Mapping[str, str]) -> bool | None:
         """Whether it holds, without its words; None: not known."""

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..model import Reading, SignalKey, State
+from ..model import Reading, State
 from ..runbook.model import Call
 from ..settings import Settings
 from ..severity import Severity
 from ..signals.onset import ONSET, Onset
-from ..signals.workloads_value import Workloads
+from ..signals.probe import unit_of
 from ..text.pod_names import in_units
 from .evidence import Facts, filled, filled_call
 from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
@@ -34,8 +34,6 @@ WRONG = {Side.TELLING: 0.85, Side.FOR: 0.95}
 AGAINST = 0.35
 UNKNOWN_NEED = 0.6
 TELLS = {Side.NEEDED: 3.0, Side.TELLING: 3.0, Side.AGAINST: 1.5, Side.FOR: 1.0}  # how much a look at it would tell
-
-WORKLOADS: SignalKey[Workloads] = SignalKey("workloads")
 
 
 def explain(
@@ -126,10 +124,11 @@ def _judged(
 ) -> _Weighed:
     evidence, impossible = _evidence(cause.evidence, names, facts)
     score = 0.0 if impossible else _score(evidence)
+    unit = unit_of(readings)
     standing = Standing.LIKELY if _stands(evidence, score) and explained.weight > 0 else Standing.POSSIBLE
     candidate = Candidate(
-        cause=cause,
-        title=filled(in_units(cause.title, _unit(readings)), names),
+        cause=_worded(cause, unit),
+        title=filled(in_units(cause.title, unit), names),
         target=names,
         standing=Standing.RULED_OUT if impossible else standing,
         score=round(score, 4),
@@ -141,10 +140,11 @@ def _judged(
     return _Weighed(candidate, round(score * (0.4 + 0.6 * covers), 6), next(iter(names.values()), ""))
 
 
-def _unit(readings: Mapping[str, Reading]) -> str:
-    """What a process is called: "pod", or "container"."""
-    workloads = WORKLOADS.value(readings)
-    return workloads.unit if workloads is not None else "pod"
+def _worded(cause: Cause, unit: str) -> Cause:
+    """The cause as people speak of it where NexNum runs."""
+    if unit == "pod":
+        return cause
+    return replace(cause, prose=in_units(cause.prose, unit), remedy_text=in_units(cause.remedy_text, unit))
 
 
 def _evidence(

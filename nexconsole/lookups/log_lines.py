@@ -87,7 +87,7 @@ async def _look(
         found += [_line(log.name, line) for line in kept]
         await asyncio.sleep(0)  # the next pod's are looked through in another turn of the loop
     found.sort(key=lambda line: line.order)
-    return SubjectLines(source="pod logs", lines=tuple(found[-KEPT:]), pods=len(read_to), read_to=read_to)
+    return SubjectLines(source=f"{runtime.noun} logs", lines=tuple(found[-KEPT:]), pods=len(read_to), read_to=read_to)
 
 
 def _line(pod: str, line: bytes) -> SubjectLine:

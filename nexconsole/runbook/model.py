@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ..text.pod_names import in_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,14 @@ class Branch:
     condition: Condition
     steps: tuple[Step | Branch, ...] = ()
     detail: str = ""
+
+
+def worded(steps: tuple[Step | Branch, ...], unit: str) -> tuple[Step | Branch, ...]:
+    """The steps as people speak of them where NexNum runs: of containers, not of pods."""
+    if unit == "pod":
+        return steps
+    own = tuple(replace(step, title=in_units(step.title, unit), detail=in_units(step.detail, unit)) for step in steps)
+    return tuple(replace(step, steps=worded(step.steps, unit)) if isinstance(step, Branch) else step for step in own)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from ..model import Reading, State
 from ..settings import Settings
 from ..severity import LEVELS
-from ..signals.probe import Probe, ProbeAnswer, answer
+from ..signals.probe import Probe, ProbeAnswer, answer, unit_of
 from ..signals.registry import probes as known_probes
 from .expression import placeholder
 from .model import (
@@ -27,6 +27,7 @@ from .model import (
     Step,
     Trigger,
     is_number,
+    worded,
 )
 
 TOO_OLD_S = 60.0  # a branch is not picked by readings older than this
@@ -156,7 +157,8 @@ def resolve(
     for another answer to the same question open then: numbers that heal pass through it.
     """
     known = _KnownValues({name: (word, "") for name, word in (given or {}).items()})
-    return ReadingsContext(readings, settings, now, answers, taken).nodes(scenario.steps, known, True, "")
+    steps = worded(scenario.steps, unit_of(readings))
+    return ReadingsContext(readings, settings, now, answers, taken).nodes(steps, known, True, "")
 
 
 def bindings(node: Node) -> Mapping[str, str]:

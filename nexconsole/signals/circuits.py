@@ -178,7 +178,7 @@ async def _follow(parts: Parts, sources: Sources) -> None:
     if following.error is None or runtime_of(sources) is None:
         return
     if following.logs is None:
-        parts.miss(LOGS, following.error)
+        parts.miss(following.source, following.error)
     elif not following.read:
         parts.errors.append(following.error)
 

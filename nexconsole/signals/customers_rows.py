@@ -58,8 +58,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if isinstance(logs, SourceError):
         notes.append(f"who is refused is not known: {logs}")
     else:
-        used.append("pod logs")
-        figures |= logs
+        by, refused = logs
+        used.append(by)
+        figures |= refused
     return Customers(source=", ".join(used), notes=tuple(notes), window_s=settings.transactions.window_s, **figures)
 
 
@@ -74,8 +75,8 @@ async def _or_error(answer: Awaitable[T]) -> T | SourceError:
         return TimedOut("customers", f"no answer within {period(SOURCE_TIMEOUT_S)}")
 
 
-async def _refused(sources: Sources, settings: Settings) -> dict[str, Any]:
-    """Distinct customers whom nobody offered what they asked for, by the logs that are followed."""
+async def _refused(sources: Sources, settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Distinct customers whom nobody offered what they asked for, and the logs that say so."""
     following = await follow(sources)
     if following.logs is None or not following.read:
         raise following.error or SourceError("kubernetes", "no pod's log is read")
@@ -86,7 +87,7 @@ async def _refused(sources: Sources, settings: Settings) -> dict[str, Any]:
     window = following.logs.purchases.window(now.timestamp(), span)
     if not window.users and window.ended:
         raise SourceError("kubernetes", "this version's log lines name no customer")
-    return {"refused": window.refused_users, "refused_s": span}
+    return f"{following.logs.noun} logs", {"refused": window.refused_users, "refused_s": span}
 
 
 async def _rows(sources: Sources, settings: Settings) -> tuple[dict[str, Any], list[str]]:

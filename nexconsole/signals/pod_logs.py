@@ -35,8 +35,9 @@ class LogCoverage:
 
     @property
     def source(self) -> str:
-        """`pod logs`; with its age where nothing was heard for a while."""
-        return f"{LOGS} of {duration(self.age_s)} ago" if self.age_s > OLD_S else LOGS
+        """`pod logs`, or `container logs` in Docker; with its age where nothing was heard for a while."""
+        name = LOGS if self.logs is None else f"{self.logs.noun} logs"
+        return f"{name} of {duration(self.age_s)} ago" if self.age_s > OLD_S else name
 
 
 async def follow(sources: Sources) -> LogCoverage:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar
 
 from ..catalogue import Argument
 from ..model import Reading, State, V, Value, value_of
 from ..settings import Settings
+from ..text.pod_names import in_units
 from ..text.units import duration
 from .circuits import Circuits
 from .name_index import Meant, NameIndex
@@ -180,7 +181,17 @@ def seen(
         argument=argument,
         index=index or NameIndex(),
     )
-    return probe.read(view)
+    result = probe.read(view)
+    unit = unit_of(readings)
+    if unit == "pod":
+        return result
+    return replace(result, text=in_units(result.text, unit), lacks=in_units(result.lacks, unit))
+
+
+def unit_of(readings: Mapping[str, Reading]) -> str:
+    """What a process of NexNum is called where it runs: "pod", or "container" in Docker."""
+    workloads = readings.get("workloads")
+    return str(getattr(workloads.value, "unit", "pod")) if workloads is not None else "pod"
 
 
 def answered(probe: Probe, probe_result: ProbeResult, state: State, age_s: float | None) -> ProbeAnswer:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..model import Reading, State
+from ..text.pod_names import in_units
 from ..text.units import count, duration, several
 from .funnel import Funnel
+from .probe import unit_of
 from .transactions import Transactions
 
 NEAR = 0.15  # counts that differ by no more than this share ...
@@ -75,11 +77,14 @@ def _witnesses(readings: Mapping[str, Reading], now: datetime) -> Iterator[Sourc
     if not isinstance(funnel, Funnel):
         return
     if funnel.pods_followed and not funnel.catching_up:
+        unit = unit_of(readings)
         short = funnel.rests_on_s if funnel.rests_on_s < funnel.window_s else None
         decided = funnel.sold + funnel.failed
-        unread = "" if funnel.pods_followed >= funnel.pods else f"{funnel.pods_followed} of {funnel.pods} pods followed"
+        unread = (
+            "" if funnel.pods_followed >= funnel.pods else f"{funnel.pods_followed} of {funnel.pods} {unit}s followed"
+        )
         yield SourceAccount(
-            name=LOGS,
+            name=in_units(LOGS, unit),
             decided=decided,
             failed=funnel.failed,
             refused=funnel.turned_away,

@@ -7,7 +7,7 @@ import re
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"  # of these Kubernetes makes the random parts of a name
 _REPLICA = re.compile(rf"\b[a-z0-9][-a-z0-9]*-[{_SAFE}]{{6,10}}-([{_SAFE}]{{5}})\b")
 
-_POD = re.compile(r"(?<![{\w.-])([Pp])od(s?)(?![\w}.-])")
+_POD = re.compile(r"(?<![{\w.-])([Pp])od(s?)(?![\w}-]|\.\w)")
 
 
 def in_units(text: str, unit: str) -> str:
