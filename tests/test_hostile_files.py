@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from command_line import run_with
 from controller import settings, until
+from disasters import root_only
 from hostile import LINES
 from hypothesis import given
 from hypothesis import settings as checked
@@ -265,6 +266,19 @@ async def test_the_journal_of_this_console_itself_is_trouble(tmp_path: Path, mak
         assert "plain file" in one.trouble or "symbolic link" in one.trouble
         with pytest.raises(JournalError):
             await one.note("x")
+
+
+@root_only
+@pytest.mark.parametrize("name", [f"{OUTSIDE}.jsonl", f"{GOOD}/eve.jsonl", f"{GOOD}/eve.elsewhere"])
+async def test_what_another_account_puts_there_keeps_nobody_from_acting(room: Path, name: str) -> None:
+    (room / GOOD).mkdir(exist_ok=True)
+    a_dangling_link(room / name)
+    os.chown(room / name, 54321, 54321, follow_symlinks=False)
+    with console(room) as one:
+        await one.incident_store.look()
+        await one.incident_store.look()
+        assert one.incident_store.current == GOOD and one.incident_store.unread == "" == one.trouble
+        assert [Path(name).name in sentence for sentence in one.incident_store.lost] == [True]
 
 
 @pytest.mark.parametrize("make", [one for one in NO_FILES if one is not a_link_to_a_journal])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from journals import own_file, written
 from nexconsole.journal import (
     Entry,
     EntryKind,
+    LocalTail,
     Writer,
     journal_file,
     merge,
@@ -61,7 +62,8 @@ def test_a_tail_that_was_removed_is_found_with_who_held_it(held: Path) -> None:
     rewrite(held, lines(held)[:2])
     ((file, what, sentence),) = found(held)
     assert (file, what) == ("maria.jsonl", "missing")
-    assert "entries 3 to 4 of maria@" in sentence and "piet@" in sentence and "held the last of them" in sentence
+    assert "entries 3 to 4 of maria@" in sentence and "piet@" in sentence
+    assert sentence.endswith("held the last of them, as nobody else says")
 
 
 def test_a_file_that_was_removed_is_found(held: Path) -> None:
@@ -118,3 +120,15 @@ def test_a_writers_key_says_who_and_which_process() -> None:
     writer = Writer("piet", "bastion", 7, datetime(2026, 11, 30, tzinfo=UTC), "piet")
     assert writer.key == "piet@bastion/7/20261130T000000.000000Z"
     assert merge(()) == ()
+
+
+def test_what_an_earlier_versions_file_is_given_later_is_not_told_to_other_hosts(held: Path) -> None:
+    journal = journal_file(held, INCIDENT)
+    last = open_journal(settings(held), "maria", INCIDENT).append(EntryKind.PROPOSED, {"plan": {}})
+    told = {entry.id for entry in LocalTail(journal).poll()}
+    fields = {"at": last.at + timedelta(hours=1), "writer": last.writer, "seq": 9, "prev": "", "after": ""}
+    forged = make(**fields, kind="approved", data={"proposal": last.id})
+    journal.write_bytes(forged.line + b"\n")
+    tail = LocalTail(journal)
+    assert {entry.id for entry in tail.poll()} == told and forged.id not in told
+    assert tail.poll() == ()

@@ -37,7 +37,9 @@ def against_heads(journal: Path, scans: Mapping[JournalPart, JournalScan]) -> It
     numbers: dict[str, dict[int, Entry]] = {}
     files: dict[str, Path] = {}
     for part, scan in scans.items():
-        for _, entry in scan.lines:
+        for entry in scan.entries:
+            if not entry.counts:  # it stands in another's file
+                continue
             files.setdefault(entry.writer.key, part.file)
             if part.origin is Origin.OWN:
                 files[entry.writer.key] = part.file
@@ -49,13 +51,15 @@ def against_heads(journal: Path, scans: Mapping[JournalPart, JournalScan]) -> It
         known = numbers.get(key, {})
         file = files.get(key, parts_folder(journal) / f"{key.partition('@')[0]}{JOURNAL}")
         who = ", ".join(holders)
+        alone = "" if len(holders) > 1 else ", as nobody else says"
         if seq in known:
-            sentence = f"entry {seq} of {key} was rewritten: {who} held another"
+            sentence = f"entry {seq} of {key} was rewritten: {who} held another{alone}"
             yield file, JournalProblem(line=0, what="edited", sentence=sentence)
         else:
             newest = max((number for number in known if number < seq), default=0)
             some = f"entries {newest + 1} to {seq}" if newest + 1 < seq else f"entry {seq}"
-            yield file, JournalProblem(line=0, what="missing", sentence=f"{some} of {key}: {who} held the last of them")
+            sentence = f"{some} of {key}: {who} held the last of them{alone}"
+            yield file, JournalProblem(line=0, what="missing", sentence=sentence)
 
 
 def _held(entries: Iterable[Entry]) -> dict[tuple[str, int, str], list[str]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from ..errors import JournalError
 from .entries import Entry
-from .layout import ELSEWHERE, parts_of
-from .proofs import FileOwner, by_owner
+from .layout import ELSEWHERE, Origin, parts_of
+from .proofs import FileOwner, Prover
 from .tail import Tail
 
 
@@ -17,7 +16,7 @@ class LocalTail:
     show it any more."""
 
     def __init__(self, journal: Path) -> None:
-        self._journal, self._host = journal, socket.gethostname()
+        self._journal, self._prover = journal, Prover()
         self._tails: dict[Path, Tail] = {}
         self.given: set[str] = set()  # the ids of all that it gave
 
@@ -26,6 +25,7 @@ class LocalTail:
         entries: list[Entry] = []
         troubles: list[JournalError] = []
         parts = [part for part in parts_of(self._journal) if not part.file.name.endswith(ELSEWHERE)]
+        parts.sort(key=lambda part: part.origin is Origin.EARLIER)  # what accounts' own files say of it is known then
         for part in parts:
             tail = self._tails.setdefault(part.file, Tail(part.file))
             try:
@@ -35,9 +35,10 @@ class LocalTail:
                 continue
             if tail.owner is not None:
                 owner = FileOwner.of(part.file, tail.owner)
-                proved = (by_owner(entry, part.origin, owner, self._host) for entry in added)
+                proved = self._prover.prove(self._journal.stem, part.origin, owner, added)
                 entries += (entry for entry in proved if entry.counts and entry.id not in self.given)
         if troubles and len(troubles) == len(parts):
             raise troubles[0]
+        self._prover.settle()  # nothing of it is passed on a second time
         self.given.update(entry.id for entry in entries)
         return tuple(entries)

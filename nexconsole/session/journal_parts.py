@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ..errors import JournalError
 from ..journal import Entries, Entry, FileOwner, JournalPart, JournalWatch, Origin, Prover, Tail, Writer, journal_folder
+from ..journal.accounts import own_uid
 from ..journal.layout import ELSEWHERE, JOURNAL
 from ..settings import Settings
+from ..storage.plain_files import not_plain
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,13 @@ class JournalParts:
         for part in parts:
             if part.file not in self._tails:
                 self._tails[part.file] = (_name(part), part, Tail(part.file))
-        scans = tuple(self._scan(name, part, tail) for name, part, tail in list(self._tails.values()))
+        refusals = {file: _foreign(file) for file in self._tails}
+        strange = sorted(filter(None, refusals.values()))
+        plain = [found for file, found in self._tails.items() if not refusals[file]]
+        scans = tuple(self._scan(name, part, tail) for name, part, tail in plain)
         settled = self._prover.settle()
         trouble = (self._prover.trouble,) if self._prover.trouble else ()
-        return PartsLook(scans, (*there.refused, *trouble), settled)
+        return PartsLook(scans, (*there.refused, *strange, *trouble), settled)
 
     def _scan(self, name: str, part: JournalPart, tail: Tail) -> PartScan:
         try:
@@ -60,6 +65,17 @@ class JournalParts:
             proved = self._prover.prove(name, part.origin, FileOwner.of(part.file, tail.owner), read.entries)
             read = replace(read, entries=proved)
         return PartScan(name, read)
+
+
+def _foreign(file: Path) -> str:
+    """Why this is in the place of a journal's file and is none, where another account has put it there: that takes
+    nobody what the others write. "" for a file, for none, and for what stands in this account's own place."""
+    try:
+        found = file.lstat()
+    except OSError:  # not there, or for `Tail` to say
+        return ""
+    what = not_plain(found.st_mode)
+    return f"{file.parent.name}/{file.name}: {what}" if what and found.st_uid != own_uid() else ""
 
 
 def _name(part: JournalPart) -> str:
