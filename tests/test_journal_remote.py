@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexconsole.errors import JournalError
@@ -194,6 +194,7 @@ async def test_an_incident_is_followed_in_both_files(file):
         await following.aclose()
 
 
+@settings(deadline=None)
 @given(st.permutations(list(range(6))), st.integers(0, 6), st.randoms())
 def test_two_folders_that_give_each_other_what_they_have_end_with_the_same(order, cut, chance):
     import tempfile

@@ -24,6 +24,10 @@ def examine(settings: Settings) -> list[Check]:
 
 def _checks(settings: Settings) -> Iterator[Check]:
     chosen = settings.identity
+    if settings.warroom.approval_actions and settings.warroom.redis_url and not chosen.require_signatures:
+        said = "whoever can write to the war room's Redis can approve as an account of another host"
+        advice = "demand signatures: identity.require_signatures, identity.allowed_signers"
+        yield Check(area=AREA, what="approvals", state="warn", said=said, advice=advice)
     if Signer.of(settings) is None:
         said = f"entries are {own_account()}'s by their file's owner; nothing is signed"
         advice = "between hosts: set identity.allowed_signers (README, Working together)"
