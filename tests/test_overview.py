@@ -21,6 +21,7 @@ from nexconsole.session import overview
 from nexconsole.session.monitor import Monitor
 from nexconsole.session.overview import ProfileOverview, ProfileWatch, overview_of, since_words, worst_code
 from nexconsole.settings import ApiSettings, JournalSettings, PrometheusSettings, Settings
+from nexconsole.signals.search import Search
 from nexconsole.status import status_of
 
 
@@ -77,6 +78,16 @@ def test_what_was_not_read_is_not_calm() -> None:
     status = status_of(dict(monitor.readings), monitor.severity, sample.health(), sample.NOW)
     found = overview_of(Settings(), status, monitor, None, "eu")
     assert (found.level, found.exit_code) == ("not known", 3) and "postgres: refused" in found.sentence
+
+
+def test_what_was_not_read_may_make_it_worse() -> None:
+    monitor = monitored("calm")
+    monitor.take(sample.reading("outbox", None, error="postgres: refused"))
+    monitor.take(sample.reading("search", Search(source="meilisearch", up=False, why="refused")))
+    assert monitor.severity is not None and monitor.severity.level == "SEV-3"
+    status = status_of(dict(monitor.readings), monitor.severity, sample.health(), sample.NOW)
+    found = overview_of(Settings(), status, monitor, None, "eu")
+    assert found.level == "SEV-3" and found.sentence.endswith("; may be worse, not known: outbox: postgres: refused")
 
 
 def test_the_worst_is_what_holds_before_what_could_not_be_read() -> None:

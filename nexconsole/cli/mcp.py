@@ -1,4 +1,4 @@
-"""`nexconsole mcp`: a door for agents. They look and propose; a person confirms in a console."""
+"""`nexconsole mcp`: MCP for agents. They look and propose; a person confirms in a console."""
 
 from __future__ import annotations
 

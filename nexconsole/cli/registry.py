@@ -74,7 +74,7 @@ COMMANDS = {
         Command("sheet", "print the break-glass sheet; connects to nothing"),
         Command("runbook", "check a runbook, or audit it on the live systems"),
         Command("serve", "the shared screen in a browser, read-only"),
-        Command("mcp", "a door for agents: they look and propose, a person confirms in a console"),
+        Command("mcp", "serve MCP to agents: they look and propose, a person confirms in a console"),
         Command("completion", "print the script by which a shell completes commands, flags and names"),
         Command("docs", "show a page that ships with the console"),
         Command("help", "list the commands, or show a command's options"),

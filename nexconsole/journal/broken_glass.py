@@ -27,9 +27,17 @@ class BrokenGlass:
     @property
     def words(self) -> str:
         """`provider.disable smsbower without a second person: sales are down`."""
+        return self._told(" without a second person")
+
+    @property
+    def brief(self) -> str:
+        """`provider.disable smsbower: sales are down`, where it stands beside that the glass was broken."""
+        return self._told("")
+
+    def _told(self, how: str) -> str:
         left = "" if self.sent else " (it is not on record that it was sent)"
         mark = f" ({self.mark})" if self.mark else ""
-        return f"{self.action} without a second person{left}{mark}: {self.reason}"
+        return f"{self.action}{how}{left}{mark}: {self.reason}"
 
 
 def broken_glass_in(

@@ -47,6 +47,7 @@ NETWORK = (
     ("Connection broken", CUT),
     ("reset by peer", CUT),
 )
+VAGUE = "A Connection error occurred"  # Apprise's words for any trouble of the network
 SEVERITIES = {"failure": "critical", "warning": "warning", "success": "info", "info": "info"}
 PRIORITIES = {"failure": "P1", "warning": "P3", "success": "P5", "info": "P5"}
 
@@ -69,7 +70,10 @@ class Complaints(logging.Handler):
             found.append(text)
 
     def taken(self) -> str:
-        return "; ".join(dict.fromkeys(self.of_request.get() or ()))[:LONGEST_WHY]
+        """Why not; that a connection failed is not said beside how it failed."""
+        known = list(dict.fromkeys(self.of_request.get() or ()))
+        plainer = [each for each in known if not each.startswith(VAGUE)]
+        return "; ".join(plainer or known)[:LONGEST_WHY]
 
 
 def _network(record: logging.LogRecord) -> str:

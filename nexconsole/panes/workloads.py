@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..signals.change import CHANGES
+from ..text.pod_names import brief_pods
 from ..text.units import ago, count, duration, several, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
@@ -181,7 +182,9 @@ def _short(pod: Pod, space: RenderContext) -> Line:
         parts.append((several(pod.restarts, "restart"), "text"))
     parts.append((f"up {duration(pod.age_s)}", "muted"))
     if space.width < 50:  # the part that tells pods apart is at the end
-        name = column(cut_front(plain(pod.name, 80), 11), 11)
+        whole = plain(pod.name, 80)
+        most = 13 if brief_pods(whole) == whole else 11  # a container's name says less by its end alone
+        name = column(cut_front(whole, most), most)
     else:
         name = column(plain(pod.name, 60), min(34, space.width // 2))
     shape = ("● ", "muted") if pod.ready else ("▲ ", _ink(space))

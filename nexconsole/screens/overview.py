@@ -32,7 +32,7 @@ from .dialog import along
 from .page import PageScreen
 
 FRAME = 4  # cells at the sides
-WIDE = 120  # cells from which a profile has one line and not two
+WIDE = 140  # cells from which a profile has one line and not two
 CHIPS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn", CALM: "block-calm"}
 
 
@@ -147,9 +147,9 @@ class OverviewScreen(PageScreen[None]):
             (column({"": "no incident", None: "incident ?"}.get(each.incident, each.incident or ""), 17), "text"),
         )
         here = "here" if each.profile == self._profiles.current else ""
-        age = here or f"read {ago(since(each.read_at, self._clock()))}"
+        age = here or (f"read {ago(since(each.read_at, self._clock()))}" if each.read_at else "")
         sentence = plain(each.sentence)
         ink = "doubt" if each.level == NOT_KNOWN else "text"
         if width + FRAME >= WIDE:
             return (fit((*where, (f" {column(age, 17)} ", "muted"), (sentence, ink)), width),)
-        return (fit(where, width), fit(((f"   {age}: ", "muted"), (sentence, ink)), width))
+        return (fit(where, width), fit(((f"   {age}: " if age else "   ", "muted"), (sentence, ink)), width))

@@ -71,7 +71,7 @@ def broken_glass(incident: Incident | None, width: int) -> tuple[Line, ...]:
     last, more = incident.broken_glass[-1], len(incident.broken_glass) - 1
     others = f" (and {more} more)" if more else ""
     told = f" GLASS BROKEN{others} {clock(last.at)[:5]} by {plain(last.by, 30)}"
-    return (fit(((told, "block-alarm"), (f" {plain(last.words, 300)}", "alarm")), width),)
+    return (fit(((told, "block-alarm"), (f" {plain(last.brief, 300)}", "alarm")), width),)
 
 
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:

@@ -39,6 +39,7 @@ CLOSE_S = 1.0
 LONGEST = 300  # characters of a sentence
 NOT_KNOWN = "not known"
 CALM = "none"
+LESS_THAN_WORST = ("SEV-2", "SEV-3")  # what is not read could make these worse
 WORST_FIRST = (2, 1, 3, 0)  # exit codes of `status`: what holds goes before what could not be read
 
 
@@ -86,6 +87,8 @@ def overview_of(
         sentence = reasons[0].text
     else:
         sentence = unknown[0] if unknown else "nothing is wrong"
+    if unknown and level in LESS_THAN_WORST:
+        sentence = f"{sentence}; may be worse, not known: {unknown[0]}"
     return ProfileOverview(
         profile=profile or settings.profile,
         environment=settings.environment,

@@ -183,8 +183,13 @@ def _rows(picture: Panel, frame: PanelFrame, seen: int, width: int) -> list[Line
         line = fit(picture.rows.draw(index), width)
         if picture.alert_level == "stale":
             line = dimmed(line)
-        lines.append(tuple((text, "cursor") for text, _ in line) if index == frame.cursor else line)
+        lines.append(_under_cursor(line) if index == frame.cursor else line)
     return lines
+
+
+def _under_cursor(line: Line) -> Line:
+    """The line in the cursor's colours. A block, such as the level, keeps its own: it is what the row is about."""
+    return tuple((text, ink if ink.startswith("block-") else "cursor") for text, ink in line)
 
 
 def _thumb(picture: Panel, top: int, seen: int) -> range:
