@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import comb
 from statistics import median
 from typing import TYPE_CHECKING, Unpack
 
@@ -26,6 +27,7 @@ CHANCE = 2  # failures of one pod that may be chance
 FAILING = 0.2  # a pod's share of failures from which on it fails
 MOST_FAIL, HARDLY = 0.6, 0.15  # of a pod's purchases
 APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
+BY_CHANCE = 0.001  # how often one of the pods would fail so much more by chance alone
 SLOWER = 2.5  # times as long as before
 SLOW_S = 2.0
 USUALLY = 2.0  # times as long as at the others: so much slower a provider may always be
@@ -154,10 +156,21 @@ def _fails(pod: PodFunnel) -> bool:
 
 
 def _alone(pod: PodFunnel, pods: list[PodFunnel]) -> bool:
-    """Whether a pod fails far more often than all others together."""
+    """Whether a pod fails far more often than all others together, and by more than chance.
+
+    By chance all failures fall on all pods' purchases alike: those of a provider that refuses every pod do.
+    """
     failed = sum(other.failed for other in pods if other is not pod)
     decided = sum(other.decided for other in pods if other is not pod)
-    return decided > 0 and pod.failed / pod.decided >= APART * failed / decided
+    if not decided or pod.failed / pod.decided < APART * failed / decided:
+        return False
+    return len(pods) * _at_least(pod.failed, pod.decided, pod.failed + failed, pod.decided + decided) <= BY_CHANCE
+
+
+def _at_least(hits: int, drawn: int, marked: int, whole: int) -> float:
+    """The chance of so many marked ones or more among those drawn of the whole (Fisher's exact test)."""
+    ways = (comb(marked, k) * comb(whole - marked, drawn - k) for k in range(hits, min(drawn, marked) + 1))
+    return sum(ways) / comb(whole, drawn)
 
 
 def _pod(view: View[Funnel]) -> ProbeResult:

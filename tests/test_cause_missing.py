@@ -1,0 +1,123 @@
+"""What a missing source would have said neither silences a cause nor names another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sample_readings as sample
+from cause_readings import failing, session
+from sample_readings import NOW, PODS, ago, reading
+
+from nexconsole.causes import chapters
+from nexconsole.causes.ranking import explain
+from nexconsole.model import Reading, Value
+from nexconsole.settings import Settings
+from nexconsole.severity import judge
+from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.funnel import Funnel, ProviderFunnel
+from nexconsole.signals.funnel_parts import PodFunnel
+from nexconsole.signals.releases import Release
+from nexconsole.signals.transactions import Point, ProviderTraffic
+
+SETTINGS = Settings()
+OURS = chapters.shipped().causes
+COUNTRY = {"out_of_line": sample.incident()["customers"].value.out_of_line, "failing": 58}
+
+
+def changed(**values: Value) -> dict[str, Reading]:
+    return sample.calm() | {name: reading(name, value) for name, value in values.items()}
+
+
+def funnel(**fields: object) -> Funnel:
+    calm = sample.calm()["funnel"].value
+    assert isinstance(calm, Funnel)
+    return replace(calm, **fields)
+
+
+def named(readings: dict[str, Reading]) -> list[str]:
+    verdict = judge(readings, SETTINGS, NOW)
+    return [candidate.key for candidate in explain(OURS, readings, SETTINGS, NOW, verdict).named]
+
+
+def with_open(many: int) -> Value:
+    circuits = sample.calm()["circuits"].value
+    rows = (replace(row, state="open" if n < many else "closed") for n, row in enumerate(circuits.providers))
+    return replace(circuits, providers=tuple(rows))
+
+
+WITHOUT_LOGS = funnel(pods_followed=0, failures={}, by_pod=())
+
+
+def test_breakers_of_several_providers_tell_of_the_way_out_where_no_log_can_be_read() -> None:
+    def said(many: int, verdict: str = "all", logs: Funnel = WITHOUT_LOGS) -> list[str]:
+        return named(changed(transactions=failing(0.6, verdict), circuits=with_open(many), funnel=logs))
+
+    assert said(4) == ["egress-down"]
+    assert "egress-down" not in said(1)
+    assert "egress-down" not in said(4, "some")
+    assert "egress-down" not in said(4, logs=funnel(failures={"bad request": 200}, failed=200))
+
+
+def test_a_country_that_stands_out_at_several_providers_is_named_where_no_log_can_be_read() -> None:
+    def said(verdict: str, logs: Funnel = WITHOUT_LOGS) -> list[str]:
+        customers = sample.customers(**COUNTRY)
+        return named(changed(transactions=failing(0.2, verdict), customers=customers, funnel=logs))
+
+    assert said("all") == ["country-out Angola"]
+    assert said("some") == ["country-out Angola"]
+    assert said("one") == []
+    assert said("all", funnel(failures={"bad request": 60}, failed=60)) == []
+
+
+def test_a_release_is_not_named_while_a_session_blocks_another() -> None:
+    release = Release(revision="3", read_at=NOW, images="app:1.6.0", since=ago(480), before="app:1.5.0")
+    workloads = replace(sample.calm()["workloads"].value, release=release)
+    trend = tuple(
+        Point(at=ago(60 * n).timestamp(), attempts=80, failure_rate=0.6 if n <= 7 else 0.01) for n in range(30, -1, -1)
+    )
+    failed = failing(0.6, "all", trend=trend)
+
+    def said(*sessions: DatabaseSession) -> list[str]:
+        database = Database(sessions=sessions, blocked=len(sessions) // 2, connections=20, max_connections=100)
+        return named(changed(transactions=failed, workloads=workloads, database=database, funnel=WITHOUT_LOGS))
+
+    assert said() == ["bad-release"]
+    assert "bad-release" not in said(session(4711, blocks=1), session(5000, 4711))
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "alone"),
+    [
+        ((3, 10), ((0, 15), (0, 11)), False),  # a pod that has just been started: so few may be chance
+        ((8, 20), ((1, 16), (3, 24)), False),  # a provider that refuses every pod
+        ((9, 10), ((0, 15), (1, 11)), True),
+        ((45, 50), ((1, 50), (1, 50)), True),
+    ],
+)
+def test_a_pod_is_cut_off_where_it_fails_by_more_than_chance(
+    own: tuple[int, int], others: tuple[tuple[int, int], ...], alone: bool
+) -> None:
+    counts = (own, *others)
+    pods = tuple(
+        PodFunnel(name=name, failed=failed, decided=decided)
+        for name, (failed, decided) in zip(PODS, counts, strict=True)
+    )
+    readings = changed(transactions=failing(0.3), funnel=funnel(by_pod=pods, failures={"no answer": 9}))
+    assert (f"pod-cut-off {PODS[0]}" in named(readings)) is alone
+
+
+def test_a_provider_is_not_unreachable_while_breakers_of_several_are_open() -> None:
+    rows = (
+        ProviderTraffic(name="smsbower", attempts=100, failures=90, failure_rate=0.9),
+        ProviderTraffic(name="5sim", attempts=300, failures=3, failure_rate=0.01),
+    )
+    own = ProviderFunnel(name="smsbower", attempts=90, failed=70, reasons={"no answer": 70}, sold_s=200.0)
+    failed = failing(0.2, "one", providers=rows)
+
+    def said(many: int) -> list[str]:
+        logs = funnel(failures={"no answer": 70}, failed=70, providers=(own,))
+        return named(changed(transactions=failed, funnel=logs, circuits=with_open(many)))
+
+    assert said(1) == ["provider-unreachable smsbower"]
+    assert said(3) == []
