@@ -15,35 +15,37 @@ from .loading import (
 from .notify import NotifyService, NotifySettings
 from .permission import permission_refused
 from .roles import RoleSettings
+from .rules import (
+    BalanceRules,
+    CircuitRules,
+    FunnelRules,
+    IntegrityRules,
+    OutboxRules,
+    ReservationRules,
+    SeverityRules,
+    SlotRules,
+    TransactionRules,
+)
 from .tables import (
     ActionsSettings,
     AgentsSettings,
     AlertmanagerSettings,
     ApiSettings,
-    BalanceRules,
     BreakGlassSettings,
-    CircuitRules,
     DockerSettings,
     Expressions,
-    FunnelRules,
-    IntegrityRules,
     JournalSettings,
     KubernetesSettings,
     LocksSettings,
-    OutboxRules,
     PostgresSettings,
     PrometheusSettings,
     ProvidersSettings,
     RecorderSettings,
     RecordingSettings,
     RedisSettings,
-    ReservationRules,
     SearchSettings,
     Settings,
-    SeverityRules,
     SignalSettings,
-    SlotRules,
-    TransactionRules,
     WarRoomSettings,
 )
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from . import notify, roles, tables
+from . import notify, roles, rules, tables
 from .loading import CHOICES, ENVIRONMENT, SECRETS
 from .table import SettingsTable
 from .tables import Settings, SignalSettings
 
 WIDTH = 100
-DECLARED_IN = (tables, notify, roles)
+DECLARED_IN = (tables, rules, notify, roles)
 HEAD = """\
 Settings of NexConsole. `nexconsole settings` shows what is in effect and where it came from.
 Each key stands with its default: remove the # before it and change it.
