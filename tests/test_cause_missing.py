@@ -15,8 +15,10 @@ from nexconsole.model import Reading, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import PodFunnel
+from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.releases import Release
 from nexconsole.signals.transactions import Point, ProviderTraffic
 
@@ -121,3 +123,15 @@ def test_a_provider_is_not_unreachable_while_breakers_of_several_are_open() -> N
 
     assert said(1) == ["provider-unreachable smsbower"]
     assert said(3) == []
+
+
+def test_a_server_without_a_primary_takes_no_writes_where_purchases_stopped_and_no_log_can_be_read() -> None:
+    alone = Finding(kind="data", level="SEV-2", text="it follows no primary", about="recovery")
+    readings = changed(
+        integrity=sample.integrity(alone, look="postgres"),
+        outbox=Outbox(pending=90, failed=0, dropped=0, oldest_pending_s=900.0, drained_per_min=0.0),
+        funnel=WITHOUT_LOGS,
+    )
+    assert "database-read-only" not in named(readings)  # a backup that somebody restored, and this console reads
+    stopped = failing(0.0, "none", in_flight=7, oldest_s=200.0, newest_s=150.0, silent_s=180.0, usual_s=0.5)
+    assert named(readings | {"transactions": reading("transactions", stopped)}) == ["database-read-only"]

@@ -285,6 +285,7 @@ def test_archiving_is_judged_by_its_last_success(more, level):
 def test_a_server_in_recovery_is_judged_by_what_it_was(before, receivers, level, words):
     [finding] = durability._recovery(state(recovery=True, receivers=receivers), Memory(primary=before))
     assert finding.level == level and words in finding.text
+    assert finding.about == {"SEV-1": "read-only", "SEV-2": "recovery"}.get(level, "")
 
 
 @pytest.mark.parametrize(

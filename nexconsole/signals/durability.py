@@ -67,7 +67,7 @@ def _recovery(state: Mapping[str, Any], memory: Memory) -> Iterable[Finding]:
         yield Finding(kind="data", level="SEV-1", text=text, advice=advice, about="read-only", explains=follows)
     elif not state["receivers"]:
         text = "the database is in recovery and follows no primary: is it being restored from a backup?"
-        yield Finding(kind="data", level="SEV-2", text=text)
+        yield Finding(kind="data", level="SEV-2", text=text, about="recovery")
     else:
         text = "this console reads a replica: what it sees may be late, and the primary is not looked at"
         yield Finding(kind="data", level="none", text=text)

@@ -45,4 +45,9 @@ PROBES = (
         "whether the database became a read-only replica",
         _found("postgres", "read-only", "the database takes writes"),
     ),
+    _probe(
+        "database.recovery",
+        "whether the database is in recovery and follows no primary",
+        _found("postgres", "recovery", "the database is no replica without a primary"),
+    ),
 )
