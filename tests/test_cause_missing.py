@@ -11,6 +11,7 @@ from sample_readings import NOW, PODS, ago, reading
 
 from nexconsole.causes import chapters
 from nexconsole.causes.ranking import explain
+from nexconsole.causes.symptoms import symptoms
 from nexconsole.model import Reading, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
@@ -20,7 +21,7 @@ from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import PodFunnel
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.releases import Release
-from nexconsole.signals.transactions import Point, ProviderTraffic
+from nexconsole.signals.transactions import LastMinute, Point, ProviderTraffic
 
 SETTINGS = Settings()
 OURS = chapters.shipped().causes
@@ -135,3 +136,16 @@ def test_a_server_without_a_primary_takes_no_writes_where_purchases_stopped_and_
     assert "database-read-only" not in named(readings)  # a backup that somebody restored, and this console reads
     stopped = failing(0.0, "none", in_flight=7, oldest_s=200.0, newest_s=150.0, silent_s=180.0, usual_s=0.5)
     assert named(readings | {"transactions": reading("transactions", stopped)}) == ["database-read-only"]
+
+
+def test_purchases_that_pile_up_are_felt_where_no_history_of_latency_is_known() -> None:
+    def felt(waiting: int, overdue: int = 0, decided: int = 60) -> bool:
+        minute = LastMinute(decided=decided, failures=0, failure_rate=0.0 if decided else None)
+        slow = failing(0.0, "none", in_flight=waiting, overdue=overdue, usual_p95_s=2.0, minute=minute)
+        return "purchases in flight" in symptoms(changed(transactions=slow), NOW)
+
+    assert felt(20)
+    assert not felt(3)  # two a second for two seconds, as usual
+    assert not felt(20, decided=600)  # a busy hour
+    assert not felt(20, overdue=18)  # what died long ago, and nobody freed
+    assert not felt(20, decided=0)  # there is no pace to compare with

@@ -15,7 +15,8 @@ from ..signals.funnel import Funnel
 from ..signals.onset import ONSET, Onset, Onsets
 from ..signals.outbox import Outbox, stands
 from ..signals.pods import crashes
-from ..signals.signal import PURCHASES, in_flight_at, purchases_at
+from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
+from ..signals.transactions import Transactions
 from ..signals.workloads_value import Workloads
 
 MOST = 40
@@ -23,6 +24,8 @@ LATE_MINUTES = 2  # of the logs: the one that runs, and the one before
 FAILED_LEAST = 8  # purchases in them; fewer may fail by chance
 FAILED_SHARE = 0.15  # of them
 CRASHED_LEAST = 3  # restarts: fewer are no loop
+PILED_LEAST = 8  # purchases in flight: fewer may be chance
+PILED_TIMES = 2.0  # as many as if each took as long as the slowest usually do
 YOUNG_S = 45.0  # so old may the look at all figures be
 RESTARTED_S = 600.0  # so long ago at most a server fell over, for what is felt now
 OF_GROWTH = frozenset({"customers_refused", "customers_waiting", "purchases_waiting"})
@@ -112,14 +115,26 @@ def _standing(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
         yield "pending events"
 
 
+def _piles_up(traffic: Transactions) -> bool:
+    """Whether far more purchases are in flight than their pace and usual duration keep there (Little's law)."""
+    minute, slowest = traffic.minute, traffic.usual_p95_s
+    if minute is None or not minute.decided or slowest is None:
+        return False
+    under_way = traffic.in_flight - traffic.overdue  # without those that died
+    return under_way >= PILED_LEAST and under_way >= PILED_TIMES * slowest * minute.decided / 60
+
+
 def _now(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
-    """Failures that left no row, and pods that crash one after the other and stand again in between."""
+    """Failures that left no row, purchases that pile up, and pods that crash in turn and stand again in between."""
     funnel = value_of(readings, "funnel", Funnel)
     if funnel is not None and funnel.pods_followed and _fresh(readings.get("funnel"), now):
         late = funnel.minutes[-LATE_MINUTES:]
         failed, sold = sum(minute.failed for minute in late), sum(minute.sold for minute in late)
         if failed >= FAILED_LEAST and failed >= FAILED_SHARE * (failed + sold):
             yield PURCHASES
+    traffic = value_of(readings, "transactions", Transactions)
+    if traffic is not None and _piles_up(traffic) and _fresh(readings.get("transactions"), now):
+        yield IN_FLIGHT
     workloads = value_of(readings, "workloads", Workloads)
     if workloads is not None and _fresh(readings.get("workloads"), now):
         crashing = [pod for pod in workloads.pods if crashes(pod, now)]
