@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sample_readings import calm
 
@@ -67,3 +67,13 @@ def test_the_header_says_which_cluster_as_long_as_there_is_room() -> None:
     assert "k8s 12 ms" in as_text([health(sources, NOW, 42)])
     broken = [replace(sources[2], error="x", kind="unreachable")]
     assert "kubernetes prod/nexnum unreachable" in as_text([health(broken, NOW, 80)])
+
+
+def test_what_was_restarted_is_up_since_then() -> None:
+    pods = list(value().pods)
+    pods[0] = replace(pods[0], age_s=7 * 3600.0, restarts=1, restarted_at=NOW - timedelta(minutes=5))
+    rows = workloads.small(replace(value(), pods=tuple(pods)), space(70)).rows
+    assert rows is not None
+    shown = [as_text([rows.draw(n)]) for n in range(len(rows.keys))]
+    assert any("up 5 min" in line for line in shown)
+    assert not any("up 7 h" in line for line in shown)

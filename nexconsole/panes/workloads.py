@@ -180,7 +180,8 @@ def _short(pod: Pod, space: RenderContext) -> Line:
         parts.append((plain(pod.reason, 120), "text" if pod.ready else _ink(space)))
     if pod.restarts:
         parts.append((several(pod.restarts, "restart"), "text"))
-    parts.append((f"up {duration(pod.age_s)}", "muted"))
+    running_s = pod.age_s if pod.restarted_at is None else since(pod.restarted_at, space.now)
+    parts.append((f"up {duration(running_s)}", "muted"))
     if space.width < 50:  # the part that tells pods apart is at the end
         whole = plain(pod.name, 80)
         most = 13 if brief_pods(whole) == whole else 11  # a container's name says less by its end alone
