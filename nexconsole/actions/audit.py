@@ -13,6 +13,7 @@ from ..signals.circuits import Circuits
 from ..signals.workloads_value import Workloads
 from ..sources import Sources
 from ..sources.workload_runtime import HOW, runtime_of
+from ..text.units import plural
 from .action import Action, Context
 from .registry import ACTIONS
 
@@ -48,8 +49,8 @@ def _logs(sources: Sources, readings: Mapping[str, Reading]) -> AuditFinding:
     workloads = value_of(readings, "workloads", Workloads)
     if workloads is None:
         why = readings["workloads"].error if "workloads" in readings else None
-        return AuditFinding(ok=False, said=f"the {runtime.noun}s can't be listed{f': {why}' if why else ''}")
-    return AuditFinding(ok=True, said=f"the logs of {len(workloads.pods)} {runtime.noun}s can be shown")
+        return AuditFinding(ok=False, said=f"the {plural(runtime.noun)} can't be listed{f': {why}' if why else ''}")
+    return AuditFinding(ok=True, said=f"the logs of {len(workloads.pods)} {plural(runtime.noun)} can be shown")
 
 
 async def _prepared(

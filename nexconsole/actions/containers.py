@@ -18,7 +18,7 @@ from ..sources.docker_link import implicit
 from ..sources.docker_objects import SERVICE, InspectedContainer
 from ..sources.docker_pods import pod_of
 from ..text.sanitize import clean
-from ..text.units import several
+from ..text.units import period, several
 from . import control, engine, rollouts, shell_commands
 from .action import Context, make_plan
 from .guards import fresh
@@ -241,7 +241,7 @@ async def execute(plan: Plan, context: Context) -> Outcome:
         if left > 1:
             context.progress(f"{number + 1} of {len(frozen)} restarted, waiting until it is well")
             if not await _gets_well(each, context):
-                said = f"{each['name']} was restarted and is not well after {round(WELL_S)} s"
+                said = f"{each['name']} was restarted and is not well after {period(WELL_S)}"
                 return _ended(Outcome(state="failed", answer=said), touched, left - 1, len(frozen))
     said = f"Docker has restarted {several(len(touched), 'container')}"
     return Outcome(state="done", answer=said, touched=touched)

@@ -23,6 +23,7 @@ from pathlib import Path
 from ..errors import JournalError
 from ..storage.plain_files import open_plain, reason
 from ..text.sanitize import clean
+from ..text.units import period
 
 NAMESPACE = "nexconsole@journal"
 PROGRAM = "ssh-keygen"
@@ -95,7 +96,7 @@ def agent_keys(timeout_s: float) -> tuple[AgentKey, ...]:
     except FileNotFoundError:
         raise SigningError("ssh-add is not installed: install the OpenSSH client") from None
     except subprocess.TimeoutExpired:
-        raise SigningError(f"the SSH agent has not answered within {timeout_s:g} s") from None
+        raise SigningError(f"the SSH agent has not answered within {period(timeout_s)}") from None
     except OSError as error:
         raise SigningError(f"ssh-add can't be run: {reason(error)}") from error
     if code != 0:
@@ -155,7 +156,7 @@ def sign(message: bytes, key: AgentKey, timeout_s: float) -> str:
     except FileNotFoundError:
         raise SigningError(f"{PROGRAM} is not installed: install the OpenSSH client") from None
     except subprocess.TimeoutExpired:
-        raise SigningError(f"the key has not signed within {timeout_s:g} s (must it be touched?)") from None
+        raise SigningError(f"the key has not signed within {period(timeout_s)} (must it be touched?)") from None
     except OSError as error:
         raise SigningError(f"{PROGRAM} can't be run: {reason(error)}") from error
     if code != 0 or not output.startswith(_BEGIN):
@@ -277,7 +278,7 @@ def verify_signature(message: bytes, sig: str, line: str, principal: str, at: da
         try:
             code, output, errors = run([*arguments, "-O", f"verify-time={when}"], message, VERIFY_S)
         except subprocess.TimeoutExpired:
-            return f"{PROGRAM} has not answered within {VERIFY_S:g} s"
+            return f"{PROGRAM} has not answered within {period(VERIFY_S)}"
     return "" if code == 0 else _refusal(errors + output)
 
 

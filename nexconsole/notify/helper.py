@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ..text.units import period
+
 log = logging.getLogger(__name__)
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -70,7 +72,7 @@ class NotifyHelper:
             self._stuck += 1
             if self._stuck >= MOST_STUCK:
                 self._kill()
-            return {"ok": False, "why": f"no answer in {self._limit_s:g} s", "doubt": True}
+            return {"ok": False, "why": f"no answer in {period(self._limit_s)}", "doubt": True}
         except OSError as error:
             self._kill()
             return {"ok": False, "why": f"the process that sends: {error}"}

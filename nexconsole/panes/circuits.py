@@ -13,7 +13,7 @@ from ..catalogue import Subject
 from ..model import SignalKey
 from ..signals.log_reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
-from ..text.units import clock, count, duration, several, since
+from ..text.units import clock, count, duration, plural, several, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
 from . import subjects
@@ -161,7 +161,7 @@ def _state(provider: ProviderCircuit, space: RenderContext, taken: datetime | No
     for state in ("open", "half-open"):
         held = [h for h in pods if h.state == state]
         if held:
-            parts.append((f"{state.upper()} {len(held)}/{len(pods)} {_unit(space)}s", ink))
+            parts.append((f"{state.upper()} {len(held)}/{len(pods)} {plural(_unit(space))}", ink))
         if shared and shared.state == state:
             parts.append((f"shared {state.upper()}" if space.width >= 50 or not parts else "+shared", ink))
         if state == provider.state:

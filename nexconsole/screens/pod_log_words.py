@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..sources.log_entry import RANK
 from ..sources.log_view import ERROR
-from ..text.units import clock, count, several
+from ..text.units import clock, count, plural, several
 from ..widgets.banner import key_of
 from ..widgets.spans import Line, Span, cut, cut_front, fit, phrases, plain
 
@@ -59,7 +59,7 @@ def aside(page: LogPage) -> list[Span]:
     if view.unkept:
         parts.append((f"{count(view.unkept)} of them not kept", "warn"))
     if logs.error is not None:
-        parts.append((f"the {logs.noun}s are not known: {cut(plain(logs.error), 60)}", "warn"))
+        parts.append((f"the {plural(logs.noun)} are not known: {cut(plain(logs.error), 60)}", "warn"))
     else:
         parts.append((f"{count(len(logs.followed))} of {several(logs.pods, logs.noun)}", "muted"))
     broken = sum(pod.error is not None for pod in logs.followed.values())

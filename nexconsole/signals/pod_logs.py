@@ -11,7 +11,7 @@ from ..model import utc_now
 from ..sources.breakers import OPEN
 from ..sources.workload_runtime import NOT_CONFIGURED, runtime_of
 from ..text.sanitize import clean_name
-from ..text.units import clock, duration
+from ..text.units import clock, duration, plural
 
 if TYPE_CHECKING:
     from ..sources import Sources
@@ -49,11 +49,11 @@ async def follow(sources: Sources) -> LogCoverage:
     await logs.start(FIRST_LOGS_S)
     now = time.monotonic()
     if not logs.listed:
-        return LogCoverage(None, False, error=TimedOut(runtime.name, f"the {noun}s have not been listed yet"))
+        return LogCoverage(None, False, error=TimedOut(runtime.name, f"the {plural(noun)} have not been listed yet"))
     alive = [logs.lost_s(pod, now) for pod in logs.followed.values() if not logs.is_lost(pod, now)]
     read = bool(alive) or (logs.error is None and not logs.pods)
     unread = None if read else TimedOut(runtime.name, f"no {noun}'s log is read")
-    notes = (f"{noun}s can't be listed: {logs.error}",) if logs.error else ()
+    notes = (f"{plural(noun)} can't be listed: {logs.error}",) if logs.error else ()
     return LogCoverage(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ..model import Reading, State
 from ..text.pod_names import in_units
-from ..text.units import count, duration, several
+from ..text.units import count, duration, plural, several
 from .funnel import Funnel
 from .probe import unit_of
 from .transactions import Transactions
@@ -81,7 +81,9 @@ def _witnesses(readings: Mapping[str, Reading], now: datetime) -> Iterator[Sourc
         short = funnel.rests_on_s if funnel.rests_on_s < funnel.window_s else None
         decided = funnel.sold + funnel.failed
         unread = (
-            "" if funnel.pods_followed >= funnel.pods else f"{funnel.pods_followed} of {funnel.pods} {unit}s followed"
+            ""
+            if funnel.pods_followed >= funnel.pods
+            else f"{funnel.pods_followed} of {funnel.pods} {plural(unit)} followed"
         )
         yield SourceAccount(
             name=in_units(LOGS, unit),

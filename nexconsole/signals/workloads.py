@@ -13,7 +13,7 @@ from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
 from ..sources.workload_runtime import on_docker
 from ..text.sanitize import clean
-from ..text.units import count, duration, several, utilization
+from ..text.units import count, duration, plural, several, utilization
 from . import compose, releases
 from .pods import container_read, crashes, describe, describe_other
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
@@ -183,11 +183,11 @@ def _reasons(value: Workloads, settings: Settings) -> Iterator[Judgement]:
     if value.desired and value.ready == 0:
         yield Judgement(
             "SEV-1",
-            f"purchasing is down: none of {count(value.desired)} {value.unit}s of {value.deployment} is ready",
+            f"purchasing is down: none of {count(value.desired)} {plural(value.unit)} of {value.deployment} is ready",
             explains=(*EVERY_PURCHASE, REFUSED, "api"),
         )
     elif value.ready < value.desired and value.rollout != "progressing":
-        text = f"{count(value.ready)} of {count(value.desired)} {value.unit}s of {value.deployment} are ready"
+        text = f"{count(value.ready)} of {count(value.desired)} {plural(value.unit)} of {value.deployment} are ready"
         yield Judgement("SEV-3", text)
     for service in value.idle_services:
         text = f"{count(service.ready)} of {several(service.desired, value.unit)} of {service.name} are ready"
@@ -218,8 +218,10 @@ def _states(value: Workloads, known: Mapping[str, str], settings: Settings) -> I
         usual = value.rollout == "complete"
         yield SubjectState(f"rollout {name}", value.rollout, words[value.rollout], usual=usual, brief=True)
     missing = value.ready < value.desired
-    words_of_pods = f"{value.ready} of {value.desired} {value.unit}s of {name} are ready"
-    yield SubjectState(f"{value.unit}s of {name}", "missing" if missing else "ready", words_of_pods, usual=not missing)
+    words_of_pods = f"{value.ready} of {value.desired} {plural(value.unit)} of {name} are ready"
+    yield SubjectState(
+        f"{plural(value.unit)} of {name}", "missing" if missing else "ready", words_of_pods, usual=not missing
+    )
     for pod in value.pods[:MOST_SUBJECTS]:
         why = f" ({clean(pod.reason, 100)})" if pod.reason else ""
         subject = f"restarts of {clean(pod.name, 100)}"

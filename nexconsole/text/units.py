@@ -116,6 +116,11 @@ def several(number: float, one: str, many: str | None = None) -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def plural(noun: str) -> str:
+    """Several of what a runtime calls its units: "pods", "containers"."""
+    return noun + "s"
+
+
 def ago(seconds: float | None) -> str:
     """An age that doesn't tick while it is young: `now`, then steps of 5 s to `55 s ago`, then as durations."""
     if seconds is None:

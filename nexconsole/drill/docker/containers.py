@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from ...text.units import several
 from ..kubernetes.kubelet import RunningContainer
 from ..log import ContainerLog
 
@@ -165,7 +166,7 @@ def stamp(at: datetime | None) -> str:
 
 def _ago(at: datetime) -> str:
     seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
-    for limit, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+    for limit, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= 2 * limit:
-            return f"{seconds // limit} {unit}"
-    return f"{seconds} seconds"
+            return several(seconds // limit, unit)
+    return several(seconds, "second")
