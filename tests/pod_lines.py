@@ -21,4 +21,4 @@ def pods(*names: str) -> Any:
     logs = SimpleNamespace(
         followed=followed, shown=followed, names=names, pods=len(names), error=None, asked=AskedLog(), noun="pod"
     )
-    return SimpleNamespace(logs=logs)
+    return SimpleNamespace(logs=logs, noun="pod")

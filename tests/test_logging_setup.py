@@ -113,8 +113,8 @@ command, _ = resolve({words})
 module = command.module()
 name = "load" if hasattr(module, "load") else "load_for_screens"
 load = getattr(module, name)
-def broken(*given):
-    load(*given)
+def broken(*given, **options):
+    load(*given, **options)
     raise KeyError("Zq7xWv93LmKp")
 setattr(module, name, broken)
 run({words})
