@@ -356,3 +356,20 @@ def test_what_an_agent_proposes_is_read_on_a_narrow_screen_too(width: int, told:
     )  # fmt: skip
     first, second = (as_text((line,)) for line in lines([(one, 900.0)], "oaA", width))
     assert told in first and "opens it" in first and "refuses" in first and REASON in second
+
+
+@pytest.mark.parametrize("width", range(60, 140, 3))
+@pytest.mark.parametrize("effect", ["Disables smsbower everywhere, for new purchases.", "D" * 200])
+def test_no_word_of_what_a_proposal_does_is_cut(width: int, effect: str) -> None:
+    at = datetime(2026, 11, 29, 14, 7, tzinfo=UTC)
+    person = WriterIdentity(account="anna", host="h", label="anna")
+    one = Proposal(
+        id="1", name="provider.disable smsbower", effect=effect, by="agent claude for anna", at=at, until=at,
+        needs="confirmation", person=person, agent="claude", because=REASON,
+    )  # fmt: skip
+    first = as_text((lines([(one, 900.0)], "oaA", width)[0],))
+    _, _, shown = first.partition("disable smsbower")
+    kept = shown.partition("  15")[0].split()
+    if kept[-1:] == ["…"]:
+        kept.pop()
+    assert kept == effect.split()[: len(kept)]

@@ -85,6 +85,20 @@ def test_the_same_state_told_by_several_consoles_is_one_event():
     ]
 
 
+def test_the_timeline_has_when_a_service_begins_to_fail_and_when_it_answers_and_no_plain_success():
+    story = IncidentStory()
+    again = {"state": "sent", "reason": "it answers again", "untold": 2}
+    failed = {"state": "failed", "reason": "no"}
+    for data in ({"state": "sent"}, failed, failed, {"state": "unknown"}, again, {"state": "sent"}, failed):
+        story.tell(EntryKind.NOTIFIED, {"message": "m", "about": "", "to": "chat", **data})
+    story.tell(EntryKind.NOTIFIED, {"to": ["hostile"], "state": {}})
+    assert [line.text for line in fold(story.entries).timeline][:3] == [
+        "not told: chat: no",
+        "told chat: it answers again",
+        "not told: chat: no",
+    ]
+
+
 def test_a_severity_that_two_consoles_recorded_stands_once_in_the_timeline():
     story = IncidentStory()
     for level, writer in (("SEV-1", None), ("SEV-1", PIET), ("none", PIET)):

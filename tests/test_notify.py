@@ -18,6 +18,7 @@ from notified_server import hang, huge, notified_server, refuse
 from nexconsole.journal import EntryKind
 from nexconsole.notify import notifier
 from nexconsole.notify.helper import NotifyHelper
+from nexconsole.notify.outages import SHOWN_S, Outages
 from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
@@ -146,6 +147,62 @@ async def test_a_service_that_is_down_is_said_and_recorded_and_told_later(tmp_pa
             await maria.record(EntryKind.DECLARED, {"level": "SEV-3", "reason": "better"})
             await settled(tmp_path, 2)
             assert maria.notices.trouble == ""
+
+
+async def test_a_dead_service_is_on_record_once_when_it_fails_and_once_when_it_answers_again(tmp_path: Path) -> None:
+    async with notified_server() as server, consoles(tmp_path, [server.url()], "maria", "ivan", "chen") as room:
+        for one in room:
+            one.notices._notifier._takeover_s = 0.3
+            one.notices._notifier.targets[0]._tries_s = ()
+        server.reply = refuse
+        for each, level in zip(room, ("SEV-3", "SEV-2", "SEV-1"), strict=True):
+            await each.record(EntryKind.DECLARED, {"level": level, "reason": "x"})
+        await until(lambda: len(server.got) >= 9 and all(each.notices.trouble for each in room), PATIENCE_S)
+        await all_looked(room)
+        assert [data["state"] for data in notified(tmp_path)] == ["failed"]
+        server.reply = None
+        await room[0].record(EntryKind.DECLARED, {"level": "SEV-3", "reason": "y"})
+        await settled(tmp_path, 2)
+        await until(lambda: not any(each.notices.trouble for each in room))
+        await room[1].record(EntryKind.DECLARED, {"level": "none", "reason": "z"})
+        begins, ends, plain = await settled(tmp_path, 3)
+        assert (begins["state"], ends["state"], ends["untold"]) == ("failed", "sent", 3)
+        assert ends["reason"] == "it answers again; not told: 3 messages"
+        assert plain["state"] == "sent" and "untold" not in plain
+        server.reply = refuse
+        await room[2].record(EntryKind.DECLARED, {"level": "SEV-2", "reason": "x"})
+        assert (await settled(tmp_path, 4))[3]["state"] == "failed"
+        await all_looked(room)
+        assert len(notified(tmp_path)) == 4
+
+
+def test_a_service_of_which_nothing_was_heard_for_long_is_no_trouble_any_more() -> None:
+    now = [1000.0]
+    known = Outages(lambda: now[0])
+    known.fail("chat", "it is down")
+    known.fail("old", "it was down", age_s=SHOWN_S + 1)
+    assert known.lately() == [("chat", "it is down")]
+    now[0] += SHOWN_S + 1
+    assert known.lately() == [] and known.failing("chat")
+    known.fail("chat", "it is still down")
+    assert known.lately() == [("chat", "it is still down")]
+    known.end("chat")
+    assert not known.failing("chat")
+
+
+async def test_what_was_written_before_a_console_first_looked_is_no_news(tmp_path: Path) -> None:
+    crashed(
+        tmp_path,
+        "from datetime import UTC, datetime, timedelta",
+        "j._now = lambda: datetime.now(UTC) - timedelta(seconds=60)",
+        "j.append('declared', {'level': 'SEV-1', 'reason': 'old'})",
+        "j.append('broke_glass', {'plan': {'action': 'pods.restart'}, 'reason': 'old'})",
+    )
+    async with notified_server() as server, consoles(tmp_path, [server.url()], "ivan", "chen") as room:
+        await room[0].record(EntryKind.DECLARED, {"level": "SEV-2", "reason": "new"})
+        await settled(tmp_path, 1)
+        await all_looked(room)
+        assert len(server.got) == 1 and "new" in server.text and "old" not in server.text
 
 
 async def test_a_server_that_never_answers_delays_nothing_and_is_asked_twice_at_most(tmp_path: Path) -> None:

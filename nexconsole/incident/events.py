@@ -61,6 +61,28 @@ def told_once(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(ids)
 
 
+def service_turns(entries: Iterable[Entry]) -> frozenset[str]:
+    """The ids of the NOTIFIED entries that tell people something: a service begins to fail, answers again, or is spared
+    messages. That it was told is as it should be."""
+    ids: set[str] = set()
+    failing: set[str] = set()
+    for entry in entries:
+        if entry.kind != EntryKind.NOTIFIED:
+            continue
+        to, state = clean(entry.data.get("to") or "", 40), entry.data.get("state")
+        if state in ("failed", "unknown"):
+            if to not in failing:
+                ids.add(entry.id)
+            failing.add(to)
+        elif state == "sent":
+            if to in failing or "untold" in entry.data:
+                ids.add(entry.id)
+            failing.discard(to)
+        else:
+            ids.add(entry.id)
+    return frozenset(ids)
+
+
 def _changes(entries: Iterable[Entry]) -> Iterator[tuple[StateChange, str]]:
     states: dict[str, str] = {}
     for entry in entries:

@@ -19,7 +19,7 @@ from ..severity import LEVELS
 from ..signals.signal import MetricSpec
 from ..text.sanitize import clean
 from .actions import NO_ACTION, ActionRecord, actions_in
-from .events import StateChange, changes_in, told_once
+from .events import StateChange, changes_in, service_turns, told_once
 from .judgement import TRUSTING, Judge, loud
 from .metrics import MetricSample, samples_in
 from .named_causes import NamedCause, named_in, turns_in
@@ -329,14 +329,14 @@ def _timeline(
     proposed = {proposal.id: proposal.name for proposal in proposals}
     agents = {proposal.id: proposal.by for proposal in proposals if proposal.agent}
     counted = judge.counted(entries)
-    told, turns = told_once(counted), turns_in(counted)
+    told, turns = told_once(counted) | service_turns(counted), turns_in(counted)
     lines = []
     for entry in entries:
         if entry.kind not in _KNOWN or entry.kind in (EntryKind.FIGURES, EntryKind.HEAD):
             continue
         if (mark := judge.mark(entry)) and entry.kind in BY_ITSELF:
             continue
-        if entry.kind in (EntryKind.SEEN, EntryKind.SEVERITY) and entry.id not in told:
+        if entry.kind in (EntryKind.SEEN, EntryKind.SEVERITY, EntryKind.NOTIFIED) and entry.id not in told:
             continue
         if entry.kind == EntryKind.CAUSE and entry.id not in turns:
             continue

@@ -67,7 +67,9 @@ class EntryKind(StrEnum):
     STOPPED = "stopped"  # proposal: that entry's id, reason: why nothing was sent
     CLOSED = "closed"  # reason
     BROKE_GLASS = "broke_glass"  # plan: Plan.as_dict(), reason: why it is done without the second person that it needs
-    NOTIFIED = "notified"  # message: its id, about: an entry's id or "", to: a service without secrets, state, reason
+    NOTIFIED = (
+        "notified"  # message, about: ids or "", to: a service, state, reason; untold: messages, where it answers again
+    )
     ACKNOWLEDGED = "acknowledged"  # page: its id at the pager, to: the pager, state, reason
     # heads: {a writer's key: {seq, digest}}; the last entry that its console has read of each other writer
     HEAD = "head"

@@ -125,8 +125,8 @@ class LineConsole:
 
     def heard(self, entry: Entry) -> None:
         """Another console wrote this."""
-        if entry.kind == EntryKind.NOTIFIED and entry.data.get("state") == "sent":
-            return
+        if entry.kind == EntryKind.NOTIFIED and entry.data.get("state") == "sent" and "untold" not in entry.data:
+            return  # as it should be
         runbook = self._scenarios.runbook
         words = self._session.incident_store.judge.marked(entry, entry_words(entry, runbook))
         self.say(f"{clean(str(entry.writer).partition('@')[0], 40)}: {entry.kind}: {words}")

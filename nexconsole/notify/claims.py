@@ -16,19 +16,33 @@ from typing import Literal
 import msgspec
 
 from ..errors import JournalError
-from ..journal import journal_folder
+from ..journal import OUTSIDE, journal_folder
 from ..settings import Settings
-from ..sharing.lease_files import NOTIFIED, Changed, Execution, Reserved, TargetBusy, new_token, prune, tokens
+from ..sharing.lease_files import (
+    NOTIFIED,
+    Changed,
+    Execution,
+    Reserved,
+    TargetBusy,
+    decoded,
+    new_token,
+    prune,
+    tokens,
+)
 from ..sharing.lease_keys import LeaseKeys, Unanswered
 from ..sharing.redis_link import RedisLink
+from ..storage.plain_files import read_plain
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 15.0  # a console that gives no sign of life for so long loses its claim
 RENEW_S = 2.0
+MOST_TRIES = 3  # at a service's file that others change meanwhile
+MOST_BYTES = 4096  # of such a file
 QUIET_S = 10.0  # a Redis that did not answer is not asked again for so long
 
 Claimed = Literal["busy", "done"]
+FAILING, ANSWERS = "failing", "answers"  # a service's state on its file
 
 
 class MessageClaim:
@@ -150,8 +164,69 @@ class ClaimService:
             log.warning("other hosts can't be asked who sends a message: %s", error)
         return None
 
+    async def turn(self, name: str, state: str, journal: str, failing: bool) -> bool:
+        """Whether this console is the one that records that a service has come to be in this state, FAILING or ANSWERS:
+        one of all, once for each incident in which it fails. `name`: the service's. `failing`: what this console takes
+        it to be where nobody has said."""
+        here = ANSWERS if state == ANSWERS else f"{FAILING} {journal}"
+        now = Execution(token=new_token(), who=self._who, what=here, at="", ended=True)
+        try:
+            if not await asyncio.to_thread(self._turn_here, name, now, failing):
+                return False
+            return await self._turn_there(name, now)
+        except (OSError, JournalError) as error:
+            log.warning("%s: who records that a service fails is not known: %s", self._folder, error)
+            return failing is not (state == FAILING)
+
+    def _turn_here(self, name: str, now: Execution, failing: bool) -> bool:
+        """The same between the consoles of this folder. In a thread."""
+        for _ in range(MOST_TRIES):
+            seen = tokens(self._folder, (name,))
+            try:
+                last = decoded(read_plain(self._folder / name, MOST_BYTES))
+            except FileNotFoundError:
+                last = None
+            if _stands(last, now) or (last is None and now.what == ANSWERS and not failing):
+                return False
+            reserved = Reserved()
+            try:
+                reserved.take(self._folder, (name,), seen, LEASE_S)
+            except Changed:
+                continue
+            except TargetBusy:
+                return False
+            reserved.end(now)
+            return True
+        return False
+
+    async def _turn_there(self, name: str, now: Execution) -> bool:
+        """The same between hosts; True where none can be asked."""
+        if not self._link.configured or time.monotonic() < self._silent_until:
+            return True
+        keys = LeaseKeys(self._link, (name,), LEASE_S)
+        try:
+            seen = await keys.tokens()
+            if _stands(_decoded(seen[name]), now):
+                return False
+            await keys.take(now, seen)
+            await keys.release(now, now)
+        except (TargetBusy, Changed):
+            return False
+        except Unanswered as error:
+            self._silent_until = time.monotonic() + QUIET_S
+            log.warning("other hosts can't be asked who records that a service fails: %s", error)
+        return True
+
     async def close(self) -> None:
         await self._link.close()
+
+
+def _stands(last: Execution | None, now: Execution) -> bool:
+    """Whether this state is on record. That a service fails is said anew in another incident, but never outside."""
+    if last is None:
+        return False
+    both_fail = last.what.startswith(FAILING) and now.what == f"{FAILING} {OUTSIDE}"
+    return last.what == now.what or both_fail
 
 
 def _decoded(raw: bytes) -> Execution | None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from ..errors import JournalError
-from ..journal import Entry, EntryKind, Scrubber
+from ..journal import OUTSIDE, Entry, EntryKind, Scrubber
+from ..model import utc_now
 from ..settings import Settings
 from ..text.sanitize import clean
 from ..text.units import several
-from .claims import ClaimService, MessageClaim
+from .claims import ANSWERS, FAILING, ClaimService, MessageClaim
 from .helper import NotifyHelper
 from .limits import RateLimit
 from .message import Message, name_of
-from .service import TRIES_S, NotifyTarget
+from .outages import Outages
+from .service import TRIES_S, Delivery, NotifyTarget
 from .wording import DRAFTS, PlacedEntry, lost_message, message_of
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ TAKEOVER_S = 6.0  # after which another console looks whether a message was sent
 AGAIN_S = 3.0  # how often it looks while the message is being sent elsewhere
 PATIENCE_S = 120.0  # and for how long
 LATEST_S = 300.0  # what is older is no news
+BACKLOG_S = 30.0  # for so long after the start what other hosts wrote before still comes in
 RECORDED_PER_MINUTE = 30  # entries on what was sent
 SOON = (EntryKind.INTENT, EntryKind.PROPOSED, EntryKind.OPENED)  # after which there is something to tell
 Record = Callable[[str, Mapping[str, Any]], Awaitable[object]]
@@ -38,7 +42,8 @@ Record = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 class Notifier:
     """`age_s`: for how long an entry is known here, whatever its writer's clock says. `record` writes an entry, `find`
     gives one by its id, `before` the entries that stand before one, in order.
-    `changed` is called when `trouble` is another. `tries_s`: the pauses between tries.
+    `place` names the journal that `record` writes to. `changed` is called when `trouble` is another. `tries_s`: the
+    pauses between tries.
     """
 
     def __init__(
@@ -49,13 +54,15 @@ class Notifier:
         record: Record,
         find: Callable[[str], Entry | None],
         before: Callable[[str, Entry], Sequence[Entry]],
+        place: Callable[[], str] = lambda: OUTSIDE,
         changed: Callable[[], None] = lambda: None,
         takeover_s: float = TAKEOVER_S,
         tries_s: Sequence[float] = TRIES_S,
     ) -> None:
         self._settings, self._age_s = settings, age_s
         self._record, self._find, self._before, self._changed = record, find, before, changed
-        self._takeover_s = takeover_s
+        self._place, self._takeover_s = place, takeover_s
+        self._began = time.monotonic()
         self._helper = NotifyHelper()
         self._claims = ClaimService(settings)
         self._scrub = Scrubber.of(settings)
@@ -64,7 +71,8 @@ class Notifier:
             NotifyTarget(name, service, self._helper, limit, tries_s) for name, service in settings.notify.named.items()
         )
         self._told: set[tuple[str, str]] = set()  # messages by id, and to whom, that are on record as sent
-        self._failed: dict[str, str] = {}  # a service's name -> why others could not reach it
+        self._outages = Outages()
+        self._settling = asyncio.Lock()
         self._lost: set[str] = set()  # intents whose console ended, that were told
         self._recorded = RateLimit(RECORDED_PER_MINUTE)
         self._pending: set[asyncio.Task[None]] = set()
@@ -73,10 +81,8 @@ class Notifier:
 
     @property
     def trouble(self) -> str:
-        """Which service was not told of something the last time, and why; "" where all were."""
-        own = ((target.name, target.trouble) for target in self.targets if target.trouble)
-        known = {**self._failed, **dict(own)}
-        return "; ".join(f"{name} was not told: {self._words(why)}" for name, why in known.items())
+        """Which service was not told of something the last time, lately, and why; "" where all were."""
+        return "; ".join(f"{name} was not told: {self._words(why)}" for name, why in self._outages.lately())
 
     @property
     def page_key(self) -> str:
@@ -94,11 +100,19 @@ class Notifier:
             self._begin(self._helper.warm())
         if entry.kind == EntryKind.NOTIFIED:
             self._take_notified(entry, own)
-        elif entry.kind in DRAFTS and self._age_s(entry) <= LATEST_S:
+        elif entry.kind in DRAFTS and self._age_s(entry) <= LATEST_S and (own or not self._is_backlog(entry)):
             placed = PlacedEntry(entry=entry, journal=journal, before=self._before(journal, entry))
             message = message_of(placed, self._settings, self._find)
             if message is not None:
                 self._tell(message, 0.0 if own else self._takeover_s * random.uniform(1.0, 1.5))
+
+    def _is_backlog(self, entry: Entry) -> bool:
+        """Whether it was written before this console first looked, and for so long that others have told it. What comes
+        in from other hosts soon after the start is judged by its writer's clock too."""
+        here_s, age_s = time.monotonic() - self._began, self._age_s(entry)
+        if here_s < BACKLOG_S:
+            age_s = max(age_s, (utc_now() - entry.at).total_seconds())
+        return age_s - here_s > self._takeover_s
 
     def take_lost(self, journal: str, intent: Entry) -> None:
         """Nobody knows what became of this action: its console has ended."""
@@ -110,12 +124,12 @@ class Notifier:
         state, to = str(entry.data.get("state")), clean(entry.data.get("to") or "", 40)
         if state in ("sent", "unknown"):
             self._told.add((str(entry.data.get("message")), to))
-        if own or self._age_s(entry) > LATEST_S:
+        if own:
             return
         if state == "sent":
-            self._failed.pop(to, None)
+            self._outages.end(to)
         elif state in ("failed", "unknown"):
-            self._failed[to] = str(entry.data.get("reason"))
+            self._outages.fail(to, str(entry.data.get("reason")), self._age_s(entry))
         self._changed()
 
     def _tell(self, message: Message, delay_s: float) -> None:
@@ -168,10 +182,31 @@ class Notifier:
             settled = delivery.state != "failed"
         finally:
             await claim.end(settled)
-        if delivery.state == "sent":
-            self._failed.pop(target.name, None)
-        await self._note(message.id, message.about, target.name, delivery.state, delivery.reason)
+        await self._settle(target, message, delivery)
+
+    async def _settle(self, target: NotifyTarget, message: Message, delivery: Delivery) -> None:
+        """Put on record what came of it: what was sent; that the service begins to fail; and that it answers again."""
+        async with self._settling:
+            await self._settle_in_turn(target, message, delivery)
+
+    async def _settle_in_turn(self, target: NotifyTarget, message: Message, delivery: Delivery) -> None:
+        name, sent = target.name, delivery.state == "sent"
+        failing = self._outages.failing(name)
+        untold = len(self._outages.untold(name) - {id for id, to in self._told if to == name})
+        if sent:
+            self._outages.end(name)
+        else:
+            self._outages.fail(name, delivery.reason, message=message.id if delivery.state == "failed" else "")
         self._changed()
+        service = name_of("service", await target.key())
+        turns = await self._claims.turn(service, ANSWERS if sent else FAILING, self._place(), failing)
+        if sent and turns:
+            reason = "it answers again" + (f"; not told: {several(untold, 'message')}" if untold else "")
+            await self._note(message.id, message.about, name, "sent", reason, {"untold": untold})
+        elif sent:
+            await self._note(message.id, message.about, name, "sent", "")
+        elif turns:
+            await self._note(message.id, message.about, name, delivery.state, delivery.reason, {})
 
     def _hold(self, target: NotifyTarget, message: Message) -> None:
         """Count it for one message when more may be sent."""
@@ -195,16 +230,18 @@ class Notifier:
         )
         await self._note(first.id, first.about, target.name, "limited", several(count, "message"))
         delivery = await target.send(summary, self.page_key)
-        await self._note(summary.id, first.about, target.name, delivery.state, delivery.reason)
+        await self._settle(target, summary, delivery)
 
-    async def _note(self, message: str, about: str, to: str, state: str, reason: str) -> None:
-        """Put it on record, as far as a flood leaves room."""
-        if not self._recorded.allows():
+    async def _note(
+        self, message: str, about: str, to: str, state: str, reason: str, turn: Mapping[str, Any] | None = None
+    ) -> None:
+        """Put it on record, as far as a flood leaves room; a `turn` of its service always."""
+        if not self._recorded.allows() and turn is None:
             self._recorded.hold(to)
             return
         count, _ = self._recorded.taken()
         more = f"{several(count, 'entry', 'entries')} of this kind left out before" if count else ""
-        data = {"message": message, "about": about, "to": to, "state": state}
+        data = {"message": message, "about": about, "to": to, "state": state, **(turn or {})}
         data["reason"] = "; ".join(filter(None, (self._words(reason) if reason else "", more)))
         try:
             await self._record(EntryKind.NOTIFIED, data)

@@ -39,7 +39,6 @@ class NotifyTarget:
     ) -> None:
         self.name, self.settings = name, settings
         self.limit = RateLimit(per_minute)
-        self.trouble = ""  # why the last message was not taken; "" where it was
         self._helper, self._tries_s = helper, tries_s
         self._key = ""
 
@@ -79,7 +78,6 @@ class NotifyTarget:
             doubted = delivery.state == "unknown"
         if doubted and delivery.state == "failed":
             delivery = replace(delivery, state="unknown")
-        self.trouble = delivery.reason
         return delivery
 
     async def ask(self, verb: str, page: str = "", message: Message | None = None) -> Delivery:

@@ -82,12 +82,23 @@ def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> 
     )
     urgent = "note" if proposal.agent else "alarm"  # nothing happens by itself
     right: Line = ((f"  {remaining(left)}  ", urgent), *keys)
-    told: Line = (
-        (" ▲ ", urgent),
-        (_who_means_what(proposal, width - length(right) - 3), "strong"),
-        (f"  {plain(proposal.effect)}", "muted"),
-    )
+    who = _who_means_what(proposal, width - length(right) - 3)
+    effect = _whole_words(plain(proposal.effect), width - length(right) - 1 - cells(f" ▲ {who}  "))
+    told: Line = ((" ▲ ", urgent), (who, "strong"), (f"  {effect}" if effect else "", "muted"))
     return spread(told, right, width) if length(right) < width else fit(right, width)
+
+
+def _whole_words(text: str, room: int) -> str:
+    """In at most `room` cells: words that don't fit are left out, and no word is cut."""
+    if cells(text) <= room:
+        return text
+    kept = ""
+    for word in text.split():
+        longer = f"{kept} {word}" if kept else word
+        if cells(longer) + 2 > room:
+            break
+        kept = longer
+    return f"{kept} …" if kept else ""
 
 
 def _who_means_what(proposal: Proposal, room: int) -> str:

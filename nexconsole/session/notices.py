@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..journal import Entry
+from ..journal import OUTSIDE, Entry
 from ..settings import Settings
 from .capabilities import Capabilities, Capability
 from .incident_store import IncidentStore
@@ -80,5 +80,11 @@ def _notifier(
     from ..notify.notifier import Notifier
 
     return Notifier(
-        settings, age_s=store.age_s, record=store.record, find=store.find, before=store.before, changed=changed
+        settings,
+        age_s=store.age_s,
+        record=store.record,
+        find=store.find,
+        before=store.before,
+        place=lambda: store.current or OUTSIDE,
+        changed=changed,
     )
