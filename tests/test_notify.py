@@ -15,8 +15,9 @@ from controller import entries, fresh, seeing, settings, until
 from crashes import PLAN, crashed
 from notified_server import hang, huge, notified_server, refuse
 
-from nexconsole.journal import EntryKind
+from nexconsole.journal import OUTSIDE, EntryKind
 from nexconsole.notify import notifier
+from nexconsole.notify.claims import ANSWERS, FAILING, ClaimService
 from nexconsole.notify.helper import NotifyHelper
 from nexconsole.notify.outages import SHOWN_S, Outages
 from nexconsole.session.session import Session
@@ -174,6 +175,33 @@ async def test_a_dead_service_is_on_record_once_when_it_fails_and_once_when_it_a
         assert (await settled(tmp_path, 4))[3]["state"] == "failed"
         await all_looked(room)
         assert len(notified(tmp_path)) == 4
+
+
+async def test_one_of_the_consoles_of_all_hosts_records_each_turn_of_a_service(
+    tmp_path: Path, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexconsole.sharing.lease_keys.TIMEOUT_S", PATIENCE_S)  # on a busy machine
+    room = {"redis_url": redis_server.url}
+    claims = [ClaimService(settings(tmp_path / host, operator=host, warroom=room)) for host in ("a", "a", "b")]
+
+    async def turns(state: str, journal: str = "INC-1", failing: bool = True) -> int:
+        return sum(await asyncio.gather(*(each.turn("service", state, journal, failing) for each in claims)))
+
+    try:
+        assert await turns(ANSWERS, failing=False) == 0
+        for state, journal, count in (
+            (FAILING, "INC-1", 1),
+            (FAILING, "INC-1", 0),
+            (FAILING, OUTSIDE, 0),
+            (FAILING, "INC-2", 1),
+            (ANSWERS, "INC-2", 1),
+            (ANSWERS, "INC-2", 0),
+            (FAILING, OUTSIDE, 1),
+        ):
+            assert await turns(state, journal) == count, (state, journal)
+    finally:
+        for each in claims:
+            await each.close()
 
 
 def test_a_service_of_which_nothing_was_heard_for_long_is_no_trouble_any_more() -> None:
