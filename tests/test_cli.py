@@ -107,8 +107,10 @@ def test_doctor_finds_everything_in_order_on_a_staged_world(world):
     checks = json.loads(done.stdout)["checks"]
     assert done.returncode == 0
     sources = {"postgres", "redis", "kubernetes", "prometheus", "api", "search", "status_pages"}
-    assert {check["area"] for check in checks} == {"console", "war room", *sources}
-    assert {check["state"] for check in checks if check["area"] not in ("war room", "status_pages")} <= {"ok", "warn"}
+    assert {check["area"] for check in checks} == {"console", "war room", "identity", *sources}
+    unset = ("war room", "identity", "status_pages")  # a drill has none of them
+    assert {check["state"] for check in checks if check["area"] not in unset} <= {"ok", "warn"}
+    assert [check["state"] for check in checks if check["area"] == "identity"] == ["absent"]
     assert "fail" not in {check["state"] for check in checks}
 
 

@@ -43,7 +43,7 @@ STATEMENT = f"UPDATE wallets SET reserved = 0 WHERE owner = '{CUSTOMER['name']}'
 EVERYTHING = f"{SAID} {STATEMENT}"
 # What of a secret would be enough, wherever a line was cut.
 PARTS = ("12345678", "1234567", "90012345", "6a35-4b0a", "3f0c0c1e", "anna.smith", "203.0.113", "eyJhbGci", "Smithson")
-STATES = {"verdict", "state", "kind", "rollout", "severity", "level", "status", "signal"}
+STATES = {"verdict", "state", "kind", "rollout", "severity", "level", "status", "signal", "unit"}
 
 
 def spoiled(value: Any, name: str = "") -> Any:

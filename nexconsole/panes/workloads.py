@@ -40,7 +40,7 @@ def detail(value: Workloads, space: RenderContext) -> Panel:
     if value.unit != "pod":
         counts = f"{value.desired} there, {value.ready} ready, {value.updated} with the newest image"
     note = phrases([(plain(value.rollout_note), "text")], space.width) if value.rollout_note else ()
-    title = f"    {value.unit:<44} {'phase':<10} {'restarts':>8} {'age':>10}  reason"
+    title = f"    {plain(value.unit, 44):<44} {'phase':<10} {'restarts':>8} {'age':>10}  reason"
     head = (
         (*place, ("   ", "text"), *phrases(_words(value, space), space.width, ("  ", "muted"))),
         ((counts, "text"),),
