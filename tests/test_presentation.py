@@ -261,7 +261,7 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
 
     asked: list[Any] = []
 
-    def open_console(chosen: Any, present: bool) -> int:
+    def open_console(chosen: Any, present: bool, profiles: Any = None) -> int:
         asked.append((chosen, present))
         return 0
 

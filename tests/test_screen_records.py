@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from controller import burst, controller, entries, quiet, settings, strip_of, text_of, until
 from crashes import DONE, PLAN, crashed
@@ -140,7 +141,8 @@ async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_s
 @pytest.mark.usefixtures("every_frame")
 async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
-        other = open_journal(settings(tmp_path), text[:80])
+        other = open_journal(settings(tmp_path), "maria")
+        other.writer = msgspec.structs.replace(other.writer, operator=text[:80])
         plan = {name: text for name in ("action", "effect", "watch", "command")} | {"arguments": {"provider": text}}
         for kind, data in (
             ("note", {"text": text}),
