@@ -37,6 +37,11 @@ def accounts_by_name(replace: Callable[[Any, str, Any], None] = setattr) -> None
     replace(FileOwner, "of", owner_by_name())
 
 
+def files_by_name(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Files belong to whom they are called like; this process's account is its own."""
+    replace(FileOwner, "of", owner_by_name())
+
+
 def hosts_by_folder(replace: Callable[[Any, str, Any], None] = setattr) -> None:
     """Folders of one test are hosts of their own, though all have this host's name."""
     replace(proofs_module, "is_of", lambda writer, host: False)
@@ -52,5 +57,13 @@ def owner_by_kernel(replace: Callable[[Any, str, Any], None] = setattr) -> None:
     replace(FileOwner, "of", _OF)
 
 
+def accounts_by_kernel(replace: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Accounts, owners and hosts are those that other processes see."""
+    replace(Writer, "here", _HERE)
+    owner_by_kernel(replace)
+    hosts_by_name(replace)
+
+
+_HERE = Writer.__dict__["here"]
 _OF = FileOwner.__dict__["of"]
 _IS_OF = proofs_module.is_of

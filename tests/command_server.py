@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Any
 
+from accounts import files_by_name
+
 from nexconsole import terminal
 
 IMPORTED = (
@@ -35,6 +37,8 @@ def become(request: dict[str, Any], fds: list[int]) -> None:
     random.seed()
     if request["attended"]:
         terminal.attended = lambda: True
+    if request["files_by_name"]:
+        files_by_name()
 
 
 def serve(asked: socket.socket) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from accounts import accounts_by_name, hosts_by_folder
+from accounts import accounts_by_kernel, accounts_by_name, hosts_by_folder
 from nexnum_database import NexNumDatabase
 from quick_textual import draw, make_textual_quick
 from textual.screen import Screen
@@ -92,6 +92,12 @@ def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two operators of a test are two people, though one account runs it."""
     accounts_by_name(monkeypatch.setattr)
     hosts_by_folder(monkeypatch.setattr)
+
+
+@pytest.fixture
+def kernel_accounts(_accounts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For consoles in processes of their own beside this one: all agree on the one account and host that they have."""
+    accounts_by_kernel(monkeypatch.setattr)
 
 
 @pytest.fixture

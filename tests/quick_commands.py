@@ -43,9 +43,12 @@ def _end(ours: socket.socket, process: subprocess.Popen[bytes]) -> None:
     process.wait(PATIENCE_S)
 
 
-def nexconsole(*words: str, attended: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+def nexconsole(
+    *words: str, attended: bool = False, files_by_name: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """What the command printed, and its exit code; it has no terminal and no input. `attended`: it takes it that a
-    person sits there all the same.
+    person sits there all the same. `files_by_name`: it takes the journal's files for those of other accounts, which
+    are called like them.
     """
     assert not any(name.startswith(OF_THE_INTERPRETER) for name in environment), "a fork has its server's interpreter"
     told, telling = os.pipe()
@@ -56,7 +59,7 @@ def nexconsole(*words: str, attended: bool = False, **environment: str) -> subpr
         open(told, "rb", buffering=0) as code,
     ):
         request = {"words": words, "environment": {**os.environ, **environment}, "folder": os.getcwd()}
-        request["attended"] = attended
+        request |= {"attended": attended, "files_by_name": files_by_name}
         fds = [nothing.fileno(), out.fileno(), err.fileno(), telling]
         try:
             socket.send_fds(_server(), [json.dumps(request).encode()], fds)

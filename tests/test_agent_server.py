@@ -89,6 +89,7 @@ async def read_by(client: Client, signal: str) -> dict[str, Any]:
     raise AssertionError(f"{signal} was not read")
 
 
+@pytest.mark.usefixtures("kernel_accounts")
 async def test_an_agent_proposes_a_person_confirms_and_the_report_says_so(
     tmp_path: Path, database: Any, sources_on: Any
 ) -> None:
@@ -118,13 +119,13 @@ async def test_an_agent_proposes_a_person_confirms_and_the_report_says_so(
         [intent] = [one for one in entries(tmp_path / "journal") if one.kind == EntryKind.INTENT]
         assert (intent.writer.operator, intent.data["confirms"]) == ("maria", made["id"])
         by = f"agent claude-code for anna (account {own_account()})"
-        assert f"proposed by {by}, confirmed by maria" in repr(sections(person.incident))
+        assert f"proposed by {by}, confirmed by maria (account {own_account()})" in repr(sections(person.incident))
         for _ in range(100):
             [proposal] = (await asked(client, "proposals"))["proposals"]
             if proposal["verdict"]:
                 break
             await asyncio.sleep(0.1)
-        assert (proposal["state"], proposal["ended_by"]["text"]) == ("confirmed", "maria")
+        assert (proposal["state"], proposal["ended_by"]["text"]) == ("confirmed", f"maria (account {own_account()})")
         assert proposal["outcome"] == "done" and proposal["verdict"]
         said = [one["said"]["text"] for one in (await asked(client, "timeline"))["entries"]]
         assert any("proposed by agent claude-code for anna" in one for one in said)

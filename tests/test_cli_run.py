@@ -57,9 +57,11 @@ class Done:
 
 
 class Shell:
-    """`nexconsole run` in an environment; `journal` is where it writes. `attended`: a person has a terminal."""
+    """`nexconsole run` in an environment; `journal` is where it writes. `attended`: a person has a terminal.
+    `files_by_name`: the test's console is of another account."""
 
     attended = True
+    files_by_name = False
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.journal = folder / "journal"
@@ -72,7 +74,8 @@ class Shell:
         self._config.write_text(f'operator = "maria"\n[journal]\nfolder = "{self.journal}"\n{quick}{more}')
 
     async def run(self, *words: str, **environment: str) -> Done:
-        run = partial(nexconsole, "run", *words, attended=self.attended, **(self._environment | environment))
+        given = {"attended": self.attended, "files_by_name": self.files_by_name}
+        run = partial(nexconsole, "run", *words, **given, **(self._environment | environment))
         done = await asyncio.to_thread(run)
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
@@ -283,6 +286,7 @@ async def test_a_read_only_role_can_not_act_on_anything_and_says_so(
     assert await is_active(database) and len(await locks[1].keys()) == 3 and kinds(providers.journal) == []
 
 
+@pytest.mark.usefixtures("kernel_accounts")
 async def test_an_observer_of_the_open_incident_can_not_act_and_says_so(locks: Any) -> None:
     shell, client = locks
     book = IncidentStore(settings(shell.journal), utc_now)
@@ -336,6 +340,7 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
+    providers.files_by_name = True
     console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}))
     console.start()
     try:
@@ -364,6 +369,7 @@ async def test_whoever_calls_himself_as_the_other_does_is_not_alone_with_himself
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
+    providers.files_by_name = True
     console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}))
     console.start()
     try:
