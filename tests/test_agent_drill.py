@@ -19,6 +19,7 @@ from mcp_types import Implementation
 
 from nexconsole.drill import Stage
 from nexconsole.journal import journal_folder
+from nexconsole.journal.accounts import own_account
 from nexconsole.report.content import sections
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.settings import Settings, load
@@ -78,6 +79,7 @@ async def confirmed(app: Any, pilot: Any, folder: Path) -> bool:
     return "intent" in kinds(folder)
 
 
+@pytest.mark.usefixtures("kernel_accounts")
 async def test_in_a_drill_an_agent_proposes_a_person_confirms_and_the_report_says_so(outage: Stage) -> None:
     environment = outage.environment
     chosen = load(flags={"operator": "maria"}, environ=environment).settings
@@ -106,5 +108,6 @@ async def test_in_a_drill_an_agent_proposes_a_person_confirms_and_the_report_say
         [intent] = [entry for entry in entries(folder) if entry.kind == "intent"]
         assert intent.data["confirms"] == made["id"] and intent.writer.operator == "maria"
         report = repr(sections(app.controller.session.incident))
-        assert "proposed by agent triage for" in report and "confirmed by maria, because: all its purchases" in report
+        assert "proposed by agent triage for" in report
+        assert f"confirmed by maria (account {own_account()}), because: all its purchases" in report
         assert '"state": "confirmed"' in await until_told(client, "proposals", '"outcome": "done"')
