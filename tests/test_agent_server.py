@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from mcp_types import Implementation
 
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.agent_server.outside import LARGEST, Outside, bounded
+from nexconsole.agent_server.transports import listening
 from nexconsole.journal import EntryKind
 from nexconsole.journal.accounts import own_account
 from nexconsole.report.content import sections
@@ -285,6 +288,11 @@ async def test_by_http_it_asks_for_the_token_it_made_and_refuses_other_names_and
     finally:
         process.terminate()
         await asyncio.to_thread(process.communicate, timeout=30)
+
+
+def test_who_reads_the_address_can_connect_though_nothing_is_served_yet() -> None:
+    with contextlib.closing(listening("127.0.0.1", 0)) as listener:
+        socket.create_connection(listener.getsockname(), timeout=10.0).close()
 
 
 @pytest.mark.parametrize(

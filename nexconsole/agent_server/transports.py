@@ -36,7 +36,7 @@ async def serve_http(server: MCPServer[Any], host: str, port: int, token: str) -
     """Until a signal ends it. `host` is of this machine alone. Raises NexConsoleError where it can't listen."""
     import uvicorn
 
-    with contextlib.closing(_listening(host, port)) as listener:
+    with contextlib.closing(listening(host, port)) as listener:
         port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         application = TokenCheck(_application(server, host, port), token)
@@ -73,12 +73,14 @@ def _application(server: MCPServer[Any], host: str, port: int) -> Application:
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket on which connections wait from now on: who reads the address can connect. Raises NexConsoleError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
