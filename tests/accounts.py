@@ -11,6 +11,7 @@ import msgspec
 
 from nexconsole.journal import FileOwner, Writer
 from nexconsole.journal import proofs as proofs_module
+from nexconsole.journal.layout import ELSEWHERE, JOURNAL
 
 
 def account_by_name(here=Writer.here):
@@ -26,7 +27,8 @@ def owner_by_name(of=FileOwner.of):
     """`FileOwner.of`, for which a file that is called like an operator belongs to that account."""
 
     def by_name(file: Path, found: os.stat_result) -> FileOwner:
-        return FileOwner(file.name.partition(".")[0], of(file, found).others_write)
+        account = file.name.removesuffix(ELSEWHERE).removesuffix(JOURNAL)  # which may have dots of its own
+        return FileOwner(account, of(file, found).others_write)
 
     return staticmethod(by_name)
 
