@@ -18,7 +18,7 @@ from ..widgets.banner import key_name
 from ..widgets.canvas import LineCanvas
 from ..widgets.masked_input import MaskedInput
 from ..widgets.spans import Line, fit, plain, wrapped
-from .dialog import GuardedDialog
+from .dialog import GuardedDialog, NoticeDialog
 from .typed_confirmation import CONFIRM_KEY
 from .unrecorded import Cancel
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 HEIGHT = 13  # lines, the frame's too
-NOTICE_S = 6.0
 LOUD = (
     "Breaking the glass sends it without one. It is loud: your name and the reason stand in the journal, on every"
     " screen while the incident is open, in the report and in each notification."
@@ -54,7 +53,7 @@ class ReasonLine(MaskedInput):
             event.prevent_default()  # the dialog takes it
 
 
-class BreakGlassScreen(GuardedDialog[str | None]):
+class BreakGlassScreen(NoticeDialog[str | None]):
     """Returns the reason, or None. `why`: why there is no second person. Cancel has the focus; Enter never confirms."""
 
     CSS_PATH = paths.STYLES / "confirm.tcss"
@@ -66,7 +65,6 @@ class BreakGlassScreen(GuardedDialog[str | None]):
     def __init__(self, plan: Plan, why: str, settings: Settings, drill: str | None = None) -> None:
         super().__init__()
         self._plan, self._why, self._settings, self._drill = plan, why, settings, drill
-        self._notice = ""
 
     def compose(self) -> ComposeResult:
         with Container(id="plan"):
@@ -121,16 +119,6 @@ class BreakGlassScreen(GuardedDialog[str | None]):
     def on_input_changed(self) -> None:
         self._notice = ""
         self.paint()
-
-    def say(self, text: str) -> None:
-        self._notice = text
-        self.paint()
-        self.set_timer(NOTICE_S, lambda: self._unsay(text))
-
-    def _unsay(self, text: str) -> None:
-        if self._notice == text:
-            self._notice = ""
-            self.paint()
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -20,7 +20,7 @@ from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.privacy import MASKER
 from ..widgets.spans import BLANK, Line, cells, fit, length, plain, spread, wrapped
-from .dialog import GuardedDialog
+from .dialog import NoticeDialog
 from .plan_folds import UPPER, allot, in_sight, section_keys, shown_lines
 from .plan_lines import PlanSection, plan_sections
 from .typed_confirmation import CONFIRM_KEY, PASTED_WORDS, TypedText, compared, prompt
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 CANCELLED = ConfirmationReply(text=None)
-NOTICE_S = 6.0
 MISMATCH = "that is not"
 WIDTH, EDGES, FRAME = 100, 4, 2  # cells of the box, as in its sheet; of them frame and padding; lines of the frame
 SMALL, BELOW = 20, 3  # lines: a terminal below this is the dialog's alone; else so many are not its own
@@ -39,7 +38,7 @@ TOO_SMALL = "too small to confirm: esc, or make the terminal larger"
 GAPS = 2  # empty lines around the keys, where nothing is folded
 
 
-class ConfirmScreen(GuardedDialog[ConfirmationReply]):
+class ConfirmScreen(NoticeDialog[ConfirmationReply]):
     """Shows a plan and returns the operator's reply. `why_again`: why it is shown again; `before`: the plan that was
     shown then, whose differences are marked.
 
@@ -79,7 +78,6 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         self._folded: tuple[str, ...] = ()  # the parts that don't fit while none is opened
         self._sections: tuple[PlanSection, ...] = ()
         self._made_for: tuple[int, bool] | None = None
-        self._notice = ""
         self._cramped = False  # there is no room for what it will do and how to confirm it: nothing is confirmed then
 
     @property
@@ -205,16 +203,6 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         if self._notice.startswith(MISMATCH):
             self._notice = ""
         self.paint()
-
-    def say(self, text: str) -> None:
-        self._notice = text
-        self.paint()
-        self.set_timer(NOTICE_S, lambda: self._unsay(text))
-
-    def _unsay(self, text: str) -> None:
-        if self._notice == text:
-            self._notice = ""
-            self.paint()
 
     def _confirm_typed(self, event: events.Key) -> None:
         given = self.query_one(TypedText).value

@@ -17,6 +17,7 @@ from ..widgets.key_guard import REPEAT_S, KeyGuard, together
 
 Result = TypeVar("Result")
 WHEEL = 3  # lines
+NOTICE_S = 6.0
 SAID_S = 0.5  # the least that a sentence stays
 MOMENT_S = 0.05  # between two different keys that somebody presses
 HELD = "was held down, or came together with other keys: press it once"
@@ -164,3 +165,25 @@ def along(name: str) -> tuple[BindingType, ...]:
         Binding("end,G", "move(1000000)", "Last", id=f"{name}.last", tooltip="Go to the newest", show=False),
         Binding("home,g", "move(-1000000)", "First", id=f"{name}.first", tooltip="Go to the oldest", show=False),
     )
+
+
+class NoticeDialog(GuardedDialog[Result]):
+    """A guarded dialog that shows a sentence in its own lines for NOTICE_S. Its `paint` draws `_notice`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notice = ""
+
+    def paint(self) -> None:
+        """Draw the dialog anew."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        self._notice = text
+        self.paint()
+        self.set_timer(NOTICE_S, lambda: self._unsay(text))
+
+    def _unsay(self, text: str) -> None:
+        if self._notice == text:
+            self._notice = ""
+            self.paint()
