@@ -7,7 +7,7 @@ import random
 from ..errors import DrillError
 from .documented import DOCUMENTED
 from .held_back import RECIPES as HELD_BACK
-from .recipes import compound, healthy, infrastructure, misleading, mixed, upstreams
+from .recipes import beside, blinded, compound, healthy, infrastructure, misleading, mixed, upstreams
 from .recipes.drawing import Recipe
 from .scenario_model import DrillScenario, StagedFault
 from .scenario_times import onset_s, shifted, staged_after, varied
@@ -39,6 +39,8 @@ _ALL = (
     *misleading.RECIPES,
     *compound.RECIPES,
     *mixed.RECIPES,
+    *beside.RECIPES,
+    *blinded.RECIPES,
     *HELD_BACK,
 )
 _RECIPES = {_drawn(recipe, 0).name: recipe for recipe in _ALL}
