@@ -123,6 +123,13 @@ def test_since_the_bad_release_some_events_fail_after_one_try_some_are_dropped_a
     assert any("Unsupported event offer.restocked" in line for line in lines)
 
 
+def test_events_that_nobody_can_process_have_come_since_before_the_drill_began() -> None:
+    market = play(replace(SCENARIOS["poison-events"], history_s=90.0), 7)
+    failed = [row for row in market.past.rows("outbox_events_v2") if row["status"] == "FAILED"]
+    assert min(row["created_at"] for row in failed) < EPOCH - 60
+    assert {row["error"] for row in failed} == {"Invalid payload: provider: Required"}
+
+
 def test_the_outbox_is_read_by_the_release_that_the_pods_run_however_many_there_are() -> None:
     market = Market(SCENARIOS["outbox-poison"], 7, EPOCH)
     market.play(EPOCH)

@@ -166,7 +166,7 @@ class Worker:
 
     async def _poison(self) -> None:
         """What else writes into the outbox, and writes what nobody can process."""
-        draws, due = generator(self.seed, "poison"), 0.0
+        draws, due = generator(self.seed, "poison"), float("-inf")
         while True:
             await self.troubles.drill_clock.sleep(1.0)
             for cause in self.troubles.poison():

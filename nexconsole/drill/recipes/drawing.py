@@ -17,6 +17,11 @@ def ago(draws: random.Random, shortest_min: float, longest_min: float) -> float:
     return -round(draws.uniform(shortest_min, longest_min) * 60, 1)
 
 
+def before(draws: random.Random, at_s: float, shortest_s: float, longest_s: float) -> float:
+    """Drill time so many seconds before another."""
+    return at_s - round(draws.uniform(shortest_s, longest_s), 1)
+
+
 def provider(draws: random.Random, *others: str) -> str:
     """One that is none of the others."""
     return draws.choice([name for name in PROVIDERS if name not in others])

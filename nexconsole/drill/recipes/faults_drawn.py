@@ -13,9 +13,11 @@ from ..staged_causes import (
     EmptyAccount,
     LeakedConnections,
     LockLeak,
+    SlowUpstream,
     StagedRelease,
     Stop,
     Stopped,
+    Surge,
     UpstreamAnswer,
     UpstreamFault,
     WalletStall,
@@ -107,3 +109,19 @@ def edited(draws: random.Random, name: str, begins_s: float) -> StagedFault:
 
 def restarted(begins_s: float) -> StagedFault:
     return herring("pod-restarted", RestartedPod(begins_s=begins_s))
+
+
+def rotated_secret(begins_s: float) -> StagedFault:
+    """Pods read it at their next start, and it is right."""
+    return herring("innocent-config", ChangedConfig(begins_s=begins_s, key="JWT_SECRET", value="x", secret=True))
+
+
+def busy_day(draws: random.Random, begins_s: float) -> StagedFault:
+    factor, ramp_s = round(draws.uniform(1.5, 1.9), 2), round(draws.uniform(40, 120))
+    return herring("busy-day", Surge(begins_s=begins_s, factor=factor, ramp_s=ramp_s))
+
+
+def sawtooth(draws: random.Random, name: str, begins_s: float) -> StagedFault:
+    factor, period_s = round(draws.uniform(1.8, 2.6), 2), round(draws.uniform(80, 150), 1)
+    cause = SlowUpstream(provider=name, begins_s=begins_s, factor=factor, ramp_s=period_s * 0.9, period_s=period_s)
+    return herring("sawtooth", cause, provider=name)
