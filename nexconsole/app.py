@@ -30,6 +30,7 @@ from .screens.command_app import CommandApp
 from .screens.console import ConsoleScreen
 from .screens.dialog import Dialog, named
 from .session.capabilities import Capabilities, capabilities_of
+from .session.known_causes import read_shipped
 from .session.monitor import Monitor
 from .settings import Settings
 from .sources import NAMES
@@ -252,9 +253,10 @@ class NexConsole(CommandApp):
         """Make the session last, imported beside the loop, so that panes and keys don't wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        for module in LAST:
-            await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
-        await asyncio.to_thread(COURTESY.run, _load_actions)
+        modules = (partial(importlib.import_module, f"{__package__}.{module}") for module in LAST)
+        steps: tuple[Callable[[], object], ...] = (read_shipped, *modules, _load_actions)
+        for step in steps:
+            await asyncio.to_thread(COURTESY.run, step)
         self.controller.start()
         self.set_interval(1.0, self._record_incident)
         self.set_timer(SETTLED_S, self._settle)

@@ -18,9 +18,11 @@ def test_redis_comes_without_metrics_of_itself_and_others_can_still_have_those()
     program = (
         "import sys; from nexconsole.sources.lazy_clients import _load; _load('redis.asyncio')\n"
         "print('opentelemetry' in sys.modules, 'redis.asyncio.client' in sys.modules)\n"
+        "from typing import get_overloads; from redis.commands.core import ACLCommands\n"
+        "print(get_overloads(ACLCommands.acl_cat))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False", "True", "[]"]
 
 
 def test_what_httpcore_lacks_is_searched_for_once():

@@ -52,6 +52,13 @@ def test_without_a_folder_the_runbook_is_ours():
     assert (found.runbook, found.problems) == (shipped(), ())
 
 
+def test_our_runbook_is_read_once_and_a_team_s_changes_nothing_of_it(folder):
+    ours, text = shipped(), repr(shipped())
+    assert library(folder(own=OWN, command=COMMAND), COMMANDS).runbook != ours
+    assert shipped() is ours
+    assert repr(ours) == text
+
+
 def test_a_team_replaces_a_scenario_in_its_place_and_adds_others(folder):
     found = library(folder(own=OWN, new=NEW), COMMANDS)
     assert found.problems == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from ..catalogue import Catalogue
@@ -34,8 +35,9 @@ class Library:
         return tuple(f"{file}:{problem.line}: {problem.text}" for file, problem in self.problems)
 
 
+@cache
 def shipped() -> Runbook:
-    """The shipped runbook."""
+    """The runbook that comes with the console; read once."""
     return parse(read(SHIPPED)).runbook
 
 

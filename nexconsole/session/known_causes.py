@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,19 @@ from ..errors import SettingsError
 if TYPE_CHECKING:
     from ..settings import Settings
     from .monitor import Explain, Monitor
+
+
+def read_shipped() -> None:
+    """Read the runbook and the causes that come with the console, each of which is kept.
+
+    To be done before more is imported: that takes the 4 MB which are free when they are read.
+    """
+    from ..causes import chapters
+    from ..runbook import library
+
+    with suppress(SettingsError):  # whoever needs them says so
+        library.shipped()
+        chapters.shipped()
 
 
 async def know_causes(monitor: Monitor, settings: Settings) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import gc
 import importlib
 import sys
 import threading
+import typing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -76,6 +77,7 @@ def _load(name: str) -> None:
                 importlib.import_module(module)
         if name == "httpx" and ASKED_FOR not in sys.modules and find_spec(ASKED_FOR) is None:
             sys.modules[ASKED_FOR] = None  # type: ignore[assignment]  # as below: it is not searched for again
+    typing.clear_overloads()  # 800 signatures, kept for whoever asks for them while the program runs: nobody does
 
 
 @contextmanager
