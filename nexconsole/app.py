@@ -118,7 +118,7 @@ class NexConsole(CommandApp):
         )
         self.console_screen.row_wanted = self.row_wanted
         self._clock_of_readings, self._drill = clock, drill
-        if not _motion(settings):
+        if not terminal.may_move(settings.motion):
             self.animation_level = "none"
         for theme in themes.THEMES:
             self.register_theme(theme)
@@ -253,10 +253,7 @@ class NexConsole(CommandApp):
         """Make the session last, imported beside the loop, so that panes and keys don't wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        modules = (partial(importlib.import_module, f"{__package__}.{module}") for module in LAST)
-        steps: tuple[Callable[[], object], ...] = (read_shipped, *modules, _load_actions)
-        for step in steps:
-            await asyncio.to_thread(COURTESY.run, step)
+        await asyncio.to_thread(COURTESY.run, _import_last)
         self.controller.start()
         self.set_interval(1.0, self._record_incident)
         self.set_timer(SETTLED_S, self._settle)
@@ -388,14 +385,11 @@ def _import_behind() -> None:
     extra()  # what installed packages bring is imported here too
 
 
-def _load_actions() -> None:
-    """All of them: the sheet on disk has every remedy."""
+def _import_last() -> None:
+    """With all actions: the sheet on disk has every remedy."""
+    read_shipped()
+    for module in LAST:
+        importlib.import_module(f"{__package__}.{module}")
     from .actions.registry import ACTIONS
 
     ACTIONS.load()
-
-
-def _motion(settings: Settings) -> bool:
-    if settings.motion == "auto":
-        return not (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
-    return settings.motion == "on"

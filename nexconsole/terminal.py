@@ -38,6 +38,13 @@ def glyph_set(wanted: str, environment: Mapping[str, str] = os.environ) -> str:
     return "console" if name.split("-")[0] in CONSOLE_FONTS else "full"
 
 
+def may_move(wanted: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether things move on screen: as it is set, else unless each frame goes over SSH."""
+    if wanted == "auto":
+        return not (environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"))
+    return wanted == "on"
+
+
 def why_not(environment: Mapping[str, str] = os.environ) -> str:
     """One sentence why the console can't be shown on the standard streams; "" where it can."""
     if not (os.isatty(0) and os.isatty(1)):
