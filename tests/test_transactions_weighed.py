@@ -19,7 +19,7 @@ from nexconsole.errors import NotConfigured, SourceError, TimedOut
 from nexconsole.settings import PostgresSettings, PrometheusSettings, Settings
 from nexconsole.signals import counters, traffic, transactions, transactions_signal
 from nexconsole.signals.counters import Counted, Latency
-from nexconsole.signals.counts import Counts, Point, SourceCounts
+from nexconsole.signals.counts import NOTHING, Counts, Point, SourceCounts, together
 from nexconsole.signals.provider_names import ProviderNames
 from nexconsole.signals.traffic import Usual
 from nexconsole.signals.transactions import LastMinute, Transactions
@@ -494,3 +494,24 @@ def test_the_signal_is_asked_every_two_seconds_and_given_ten_for_two_sources_one
     signal = transactions_signal.SIGNAL
     assert (signal.name, signal.every) == ("transactions", 2.0)
     assert signal.timeout > 2 * transactions.SOURCE_TIMEOUT_S
+
+
+def test_counts_together_keep_the_oldest_that_waits_and_the_newest_of_every_other_age() -> None:
+    sold = Counts(attempts=4, failures=1, minute=2, minute_failures=1, silent_s=7.0, failed_s=9.0)
+    waiting = Counts(attempts=2, failures=0, in_flight=2, overdue=1, oldest_s=50.0, newest_s=3.0)
+    others = Counts(attempts=3, failures=2, in_flight=1, oldest_s=60.0, newest_s=0.0, silent_s=8.0, failed_s=5.0)
+    expected = Counts(
+        attempts=9,
+        failures=3,
+        in_flight=3,
+        overdue=1,
+        minute=2,
+        minute_failures=1,
+        oldest_s=60.0,
+        newest_s=0.0,
+        silent_s=7.0,
+        failed_s=5.0,
+    )
+    assert together([sold, waiting, others]) == together([others, sold, waiting]) == expected
+    assert together([sold]) == sold
+    assert together([]) == NOTHING

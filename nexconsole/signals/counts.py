@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -32,27 +32,30 @@ class Counts:
     def decided(self) -> int:
         return self.attempts - self.in_flight
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            attempts=self.attempts + other.attempts,
-            failures=self.failures + other.failures,
-            in_flight=self.in_flight + other.in_flight,
-            overdue=self.overdue + other.overdue,
-            minute=self.minute + other.minute,
-            minute_failures=self.minute_failures + other.minute_failures,
-            oldest_s=_either(max, self.oldest_s, other.oldest_s),
-            newest_s=_either(min, self.newest_s, other.newest_s),
-            silent_s=_either(min, self.silent_s, other.silent_s),
-            failed_s=_either(min, self.failed_s, other.failed_s),
-        )
-
 
 NOTHING = Counts(attempts=0, failures=0)
 
 
-def _either(choose: Callable[[Iterable[float]], float], one: float | None, other: float | None) -> float | None:
-    known = [each for each in (one, other) if each is not None]
-    return choose(known) if known else None
+def together(counts: Collection[Counts]) -> Counts:
+    """All of them as one: `oldest_s` is the greatest there is, every other age the least."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return Counts(
+        attempts=sum(one.attempts for one in counts),
+        failures=sum(one.failures for one in counts),
+        in_flight=sum(one.in_flight for one in counts),
+        overdue=sum(one.overdue for one in counts),
+        minute=sum(one.minute for one in counts),
+        minute_failures=sum(one.minute_failures for one in counts),
+        oldest_s=max((one.oldest_s for one in counts if one.oldest_s is not None), default=None),
+        newest_s=_least(one.newest_s for one in counts),
+        silent_s=_least(one.silent_s for one in counts),
+        failed_s=_least(one.failed_s for one in counts),
+    )
+
+
+def _least(ages: Iterable[float | None]) -> float | None:
+    return min((age for age in ages if age is not None), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class SourceCounts:
 
     @cached_property
     def whole(self) -> Counts:
-        return sum(self.providers.values(), NOTHING)
+        return together(self.providers.values())
 
     @property
     def attempts(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import attribution
-from .counts import NOTHING, Counts, Point, SourceCounts, point
+from .counts import Counts, Point, SourceCounts, point, together
 from .provider_names import provider_names
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ async def from_postgres(sources: Sources, settings: Settings, overdue_s: float |
         late = float(rules.overdue_s if overdue_s is None else overdue_s)
         sql = IN_FLIGHT_SQL.format(states=state_in(columns["state"], UNDECIDED_STATES))
         waiting = await tx.fetch(sql, since, late, float(rules.window_s))
-    providers: dict[str, Counts] = {}
+    counts: dict[str, list[Counts]] = {}
     for row in decided:
         key = attribution.seller(row["seller"], row["shop"], row["provider"], names)
-        providers[key] = providers.get(key, NOTHING) + _decided(row)
+        counts.setdefault(key, []).append(_decided(row))
     for row in waiting:
-        key = names.key(row["provider"])
-        providers[key] = providers.get(key, NOTHING) + _waiting(row)
+        counts.setdefault(names.key(row["provider"]), []).append(_waiting(row))
+    providers = {key: together(rows) for key, rows in counts.items()}
     return SourceCounts(source="postgres", providers=providers, notes=sold_by.notes, names=names)
 
 

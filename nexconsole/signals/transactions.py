@@ -201,9 +201,16 @@ def _with_waiting(shown: SourceCounts, rows: SourceCounts | None) -> SourceCount
     providers = dict(shown.providers)
     for key, there in rows.providers.items():
         if there.attempts:
-            here = providers.get(key, Counts(attempts=0, failures=0))
-            providers[key] = replace(
-                there, attempts=here.decided + there.in_flight, failures=here.failures, minute=0, minute_failures=0
+            here = providers.get(key, NOTHING)
+            providers[key] = Counts(
+                attempts=here.decided + there.in_flight,
+                failures=here.failures,
+                in_flight=there.in_flight,
+                overdue=there.overdue,
+                oldest_s=there.oldest_s,
+                newest_s=there.newest_s,
+                silent_s=there.silent_s,
+                failed_s=there.failed_s,
             )
     return replace(shown, providers=providers)
 
