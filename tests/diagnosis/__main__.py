@@ -16,9 +16,9 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from nexconsole.drill.scenarios import SCENARIOS, scenario_named
+from nexconsole.drill.scenarios import SCENARIOS
 
-from . import kept
+from . import drawn, kept
 from .play import LIVE_S, judged, play
 from .scoring import Play, Tally, tally
 from .table import lines
@@ -38,13 +38,19 @@ def met(known: Tally, held_back: Tally) -> bool:
 
 
 def _again(folder: str, names: Sequence[str]) -> list[Play]:
-    kept_plays = [(name, seed, seen) for name, seed, seen in kept.plays(Path(folder)) if name in names]
-    return [judged(scenario_named(name, seed=seed), seed, seen) for name, seed, seen in kept_plays]
+    kept_plays = [(name, seed, seen) for name, seed, seen in kept.plays(Path(folder)) if _wanted(name, names)]
+    return [judged(drawn.named(name, seed), seed, seen) for name, seed, seen in kept_plays]
+
+
+def _wanted(name: str, names: Sequence[str]) -> bool:
+    return name in names or name.startswith(drawn.NAME)
 
 
 def _played(options: argparse.Namespace, names: Sequence[str]) -> list[Play]:
     offsets = tuple(float(each) for each in options.offsets.split(","))
     work = [(name, seed) for name in names for seed in range(options.seed, options.seed + options.seeds)]
+    if options.drawn:
+        work = [(f"{drawn.NAME}{seed}", seed) for seed in range(options.seed, options.seed + options.drawn)]
     random.Random(1).shuffle(work)  # so that a run that is stopped has seen something of each
     results: list[Play] = []
     with get_context("spawn").Pool(options.jobs, maxtasksperchild=PLAYS_A_PROCESS) as pool:
@@ -64,6 +70,7 @@ def main() -> int:
     parser.add_argument("--live", type=float, default=LIVE_S, metavar="SECONDS", help="how long a world is read")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="plays at once")
     parser.add_argument("--known", action="store_true", help="without the scenarios that are held back")
+    parser.add_argument("--drawn", type=int, metavar="N", help="instead: so many incidents put together by chance")
     parser.add_argument("--keep", metavar="FOLDER", default="", help="keep what was seen")
     parser.add_argument("--again", metavar="FOLDER", help="no worlds: try the causes of now on what was kept there")
     parser.add_argument("--json", action="store_true", help="print every play as JSON")

@@ -17,7 +17,7 @@ from pathlib import Path
 from nexconsole.causes.chapters import shipped
 from nexconsole.causes.ranking import explain
 from nexconsole.drill.scenario_times import onset_s, shifted
-from nexconsole.drill.scenarios import DrillScenario, scenario_named
+from nexconsole.drill.scenarios import DrillScenario
 from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import NexConsoleError
 from nexconsole.model import utc_now
@@ -27,6 +27,7 @@ from nexconsole.signals.registry import polled
 from nexconsole.sources import open_sources
 
 from . import kept
+from .drawn import named
 from .kept import Seen
 from .scoring import Glance, Play
 
@@ -55,7 +56,7 @@ async def played(
 ) -> tuple[Play, tuple[Seen, ...]]:
     """Stage the scenario at each offset (seconds after its onset) until it is answered right, and at the last one;
     where nothing is wrong, at each. Returns the play and what it rests on."""
-    scenario = scenario_named(name, seed=seed)
+    scenario = named(name, seed)
     seen: list[Seen] = []
     result = judged(scenario, seed, ())
     try:
