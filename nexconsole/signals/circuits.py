@@ -38,7 +38,7 @@ class ProviderCircuit:
     a source that there is tells nothing of its breakers.
 
     `opened` counts OPEN transitions in the last 10 minutes over all pods' logs (the most of any one pod decides
-    `flapping`, at 3). `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a 5xx never trips
+    `flapping`, at 3), `closed` those to CLOSED. `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a 5xx never trips
     the pods' breaker (nexnum.md#breaker-rules). `last_traffic` is the newest log line of a request to this provider.
     """
 
@@ -49,6 +49,7 @@ class ProviderCircuit:
     holders: tuple[Holder, ...] = ()
     flapping: bool = False
     opened: int = 0
+    closed: int = 0
     seen_429: int = 0
     seen_5xx: int = 0
     last_traffic: datetime | None = None
@@ -374,6 +375,7 @@ def _provider(
         state=min({holder.state for holder in holders}, key=URGENCY.__getitem__, default=UNKNOWN),
         holders=tuple(holders),
         opened=opened,
+        closed=0 if traffic is None else traffic.closed(now),
         seen_429=0 if traffic is None else traffic.seen_429(now),
         seen_5xx=0 if traffic is None else traffic.seen_5xx(now),
         last_traffic=None if traffic is None else traffic.last,

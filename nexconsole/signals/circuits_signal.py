@@ -261,13 +261,18 @@ def _quiet(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     return ProbeResult(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
 
 
-def _opened(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
-    """How often the pods' own breakers opened: only missing answers open them. (nexnum.md#breaker-rules)"""
-    if not provider.opened and not view.value.pods_followed:
-        return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
-    window = within(LINES_S, view.value.reach_s)
-    text = f"{provider.name}'s breakers opened {several(provider.opened, 'time')} in the pods, in {window}"
-    return ProbeResult(text=text + _blind(view), value=float(provider.opened))
+def _turned(attribute: str) -> Callable[[View[Circuits], ProviderCircuit], ProbeResult]:
+    """How often the pods' own breakers opened, or closed: only missing answers open them. (nexnum.md#breaker-rules)"""
+
+    def read(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
+        times: int = getattr(provider, attribute)
+        if not times and not view.value.pods_followed:
+            return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+        window = within(LINES_S, view.value.reach_s)
+        text = f"{provider.name}'s breakers {attribute} {several(times, 'time')} in the pods, in {window}"
+        return ProbeResult(text=text + _blind(view), value=float(times))
+
+    return read
 
 
 def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircuit], ProbeResult]:
@@ -355,7 +360,14 @@ PROBES = (
         "circuit.opened",
         "how often a provider's breakers opened in the pods",
         "number",
-        _of_provider(_opened),
+        _of_provider(_turned("opened")),
+        argument=PROVIDER,
+    ),
+    _probe(
+        "circuit.closed",
+        "how often a provider's breakers closed again in the pods",
+        "number",
+        _of_provider(_turned("closed")),
         argument=PROVIDER,
     ),
     _probe("circuits.usable", "active providers whose breaker is not open", "number", _usable),

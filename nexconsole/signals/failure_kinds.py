@@ -33,6 +33,7 @@ SLOW_S = 2.0
 USUALLY = 2.0  # times as long as at the others: so much slower a provider may always be
 VAGUE = ("other",)  # nobody said why
 OURS = ("breaker open", "not active")  # what follows here from what was before
+TOLD = frozenset(FAILURES) - {*VAGUE, *OURS}  # failures whose reason somebody gave; a lack of funds is none
 LOGS = "reading the pods' logs"
 
 KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -104,7 +105,7 @@ def _own(view: View[Funnel]) -> ProbeResult:
     if unknown := _unknown(value):
         return unknown
     one = _provider(view)
-    kinds = {} if one is None else {k: n for k, n in one.reasons.items() if k not in (*VAGUE, *OURS)}
+    kinds = {} if one is None else {k: n for k, n in one.reasons.items() if k in TOLD}
     if one is None or sum(kinds.values()) < FEW:
         return ProbeResult(text=f"not known: the logs explain too few failures at {view.argument}", value=None)
     kind = max(kinds, key=lambda each: (kinds[each], each))

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
+from math import log
 from statistics import median
 
 from ..text.sanitize import clean_name
@@ -17,6 +18,7 @@ RELAPSES_S = 600.0
 FAILED_IN_A_ROW, SOLD_IN_A_ROW = 3, 2  # fewer may be chance, where a part of all purchases fails
 WELL = 0.2  # so much may fail at a provider beside its bursts, for it to be well in between
 LEAST_BETWEEN = 10
+SO_MANY_BY_CHANCE = 0.002  # so seldom are so many sold in a row where a part of all fails
 LATE_S = 90.0  # sales that began in so long up to the newest say how long one takes now
 EARLIER_S = 300.0  # and those before then how long one took
 LEAST = 5  # sales that say how long one takes
@@ -24,6 +26,7 @@ RUN_S = 900.0  # what failed longer ago belongs to no run of now
 A_SALE = 0.1  # of a failure: a stretch of which more than one in eleven fails is one run
 LONG_S = 5.0  # a purchase in flight for so long is no sale so far
 TWO = 2  # purchases of another provider that say whether it is well
+Runs = Sequence[tuple[bool, int]]  # in order: whether they failed, and how many did so in a row
 HALF = 0.5  # of the share that fails at the one: others that fail less are well
 
 
@@ -90,28 +93,61 @@ def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def relapses(outcomes: Iterable[tuple[float, bool]], now: float) -> int:
-    """How often several purchases in a row failed and then several were sold, where all is well in between."""
-    runs = _runs(outcomes, now)
-    if (_between(runs) or 0.0) >= WELL:
+def relapses(outcomes: Iterable[tuple[float, bool]], now: float, rejected: Iterable[float] = ()) -> int:
+    """How often several purchases in a row failed and then several were sold, where all is well in between.
+
+    Each pod has a breaker of its own, so that one sells while another still fails: a stretch in which some fail is over
+    as well where so many are sold in a row as hardly come by chance.
+    """
+    told = _recent(outcomes, now)
+    if (_between(_asked(told, rejected)) or 0.0) >= WELL:
         return 0
-    return sum(
+    runs = _runs(told)
+    in_a_row = sum(
         failed and many >= FAILED_IN_A_ROW and after >= SOLD_IN_A_ROW for (failed, many), (_, after) in pairwise(runs)
     )
+    return max(in_a_row, _recoveries(runs))
 
 
-def between(outcomes: Iterable[tuple[float, bool]], now: float) -> float | None:
-    """The share that fails beside the bursts in which all fail; None where too few purchases are known."""
-    share = _between(_runs(outcomes, now))
+def between(outcomes: Iterable[tuple[float, bool]], now: float, rejected: Iterable[float] = ()) -> float | None:
+    """The share that fails beside the bursts in which all fail; None where too few purchases are known.
+
+    Those that an open breaker `rejected` are left out: nobody asked the provider.
+    """
+    share = _between(_asked(_recent(outcomes, now), rejected))
     return None if share is None else round(share, 3)
 
 
-def _runs(outcomes: Iterable[tuple[float, bool]], now: float) -> list[tuple[bool, int]]:
-    recent = (failed for began, failed in sorted(outcomes) if now - began <= RELAPSES_S)
-    return [(failed, sum(1 for _ in run)) for failed, run in groupby(recent)]
+def _recent(outcomes: Iterable[tuple[float, bool]], now: float) -> list[tuple[float, bool]]:
+    return [each for each in sorted(outcomes) if now - each[0] <= RELAPSES_S]
 
 
-def _between(runs: Sequence[tuple[bool, int]]) -> float | None:
+def _asked(outcomes: Iterable[tuple[float, bool]], rejected: Iterable[float]) -> Runs:
+    """The runs of those that reached the provider."""
+    unasked = {*rejected}
+    return _runs(each for each in outcomes if each[0] not in unasked)
+
+
+def _runs(outcomes: Iterable[tuple[float, bool]]) -> Runs:
+    return [(failed, sum(1 for _ in run)) for failed, run in groupby(failed for _, failed in outcomes)]
+
+
+def _recoveries(runs: Runs) -> int:
+    """How often at least three failed, and then more were sold in a row than chance would have it."""
+    failed, sold = (sum(many for fails, many in runs if fails is which) for which in (True, False))
+    if not failed or not sold:
+        return 0
+    enough = log(SO_MANY_BY_CHANCE) / log(sold / (failed + sold))
+    found, so_far = 0, 0
+    for fails, many in runs:
+        if fails:
+            so_far += many
+        elif many >= enough:
+            found, so_far = found + (so_far >= FAILED_IN_A_ROW), 0
+    return found
+
+
+def _between(runs: Runs) -> float | None:
     sold = sum(many for failed, many in runs if not failed)
     lone = sum(many for failed, many in runs if failed and many < FAILED_IN_A_ROW)
     return lone / (sold + lone) if sold + lone >= LEAST_BETWEEN else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ..sources.purchase_tally import WITHOUT_OFFER
 from ..text.units import count, duration, percent, several
-from . import failing_runs, failure_kinds
+from . import failing_runs, failure_kinds, unrecorded
 from .funnel import Funnel, read
 from .log_reach import within
 from .probe import MAYBE_PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
@@ -239,6 +239,7 @@ PROBES = (
     _probe("funnel.funds", "purchases refused for lack of the user's funds", _funds),
     *failure_kinds.PROBES,
     *failing_runs.PROBES,
+    *unrecorded.PROBES,
 )
 
 
@@ -250,6 +251,7 @@ SIGNAL = Signal(
     timeout=6.0,
     needs=("kubernetes",),
     reasons=_reasons,
+    reasons_across=unrecorded.reasons,
     numbers=_numbers,
     metrics={
         "customers_refused": MetricSpec("customers refused", count),

@@ -128,6 +128,9 @@ class BreakerTraffic:
     def opened(self, now: datetime) -> int:
         return self.total(OPEN, now)
 
+    def closed(self, now: datetime) -> int:
+        return self.total(CLOSED, now)
+
     def seen_429(self, now: datetime) -> int:
         return self.total("retry", now) + max(self.total("response 429", now), self.total("failed 429", now))
 
@@ -196,8 +199,8 @@ class BreakerHistory:
             breaker = pod.breakers[key] = Breaker()
         if event.kind in (OPEN, HALF_OPEN, CLOSED):
             breaker.turn(at, event.kind)
-            if event.kind == OPEN:
-                traffic.count(OPEN, at)
+            if event.kind in (OPEN, CLOSED):
+                traffic.count(event.kind, at)
             return True
         if event.kind == "rejected":
             return breaker.reject(at)

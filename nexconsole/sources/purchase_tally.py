@@ -31,7 +31,8 @@ SALES = 120  # of each provider, the newest, whose durations are kept
 OUTCOMES = 300  # of each provider, the newest decided purchases
 EXPLAINED = 12  # of each provider, the newest failures of which somebody said why
 TIMED = 200  # providers of which these are kept
-UNEXPLAINED = ("other", "breaker open", "not active")  # what such a failure is for, one before it said
+REJECTED = "breaker open"
+UNEXPLAINED = ("other", REJECTED, "not active")  # what such a failure is for, one before it said
 OTHERS = "(others)"
 LONGEST_S = 7_200  # an older purchase has ended unseen
 SILENT_S = 40.0  # the oldest versions refuse for a lock without a line; a reservation takes 30 s at most
@@ -118,6 +119,7 @@ class PurchaseTally:
         self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
         self.sales: dict[str, deque[tuple[float, float]]] = {}  # by provider: when each began, what it took
         self.outcomes: dict[str, deque[tuple[float, bool]]] = {}  # by provider: when each began, whether it failed
+        self.rejected: dict[str, deque[float]] = {}  # by provider: when those began that an open breaker rejected
         self.explained: dict[str, deque[tuple[float, str]]] = {}  # by provider: failures, when and why
         self.decided_at: float | None = None  # the newest end of one that was not refused
         self.dropped = 0
@@ -203,6 +205,8 @@ class PurchaseTally:
             _kept(self.outcomes, purchase.provider, OUTCOMES).append((purchase.began, outcome == FAILED))
             if outcome == SOLD:
                 _kept(self.sales, purchase.provider, SALES).append((purchase.began, max(0.0, at - purchase.began)))
+            elif reason == REJECTED:
+                _kept(self.rejected, purchase.provider, OUTCOMES).append(purchase.began)
             elif reason not in UNEXPLAINED:
                 _kept(self.explained, purchase.provider, EXPLAINED).append((purchase.began, reason))
             self.decided_at = max(at, self.decided_at or at)

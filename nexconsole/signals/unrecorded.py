@@ -1,0 +1,60 @@
+"""Purchases that end in an error before they have a row: only logs and HTTP answers know them.
+
+(nexnum.md#refused, #answers)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..model import Reading, value_of
+from ..text.units import count, percent, several
+from .funnel import Funnel
+from .log_reach import within
+from .probe import Probe, ProbeResult, View
+from .signal import PURCHASES, Judgement
+from .transactions import Transactions
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+TIMES = 2.0  # as large a share as by the rows: so many more fail than have a row
+
+
+def reasons(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Judgement]:
+    """The level for failures of which the rows know too little; none where the rows tell as much."""
+    funnel, rows = value_of(readings, "funnel", Funnel), value_of(readings, "transactions", Transactions)
+    if funnel is None or not funnel.sold or funnel.unknown:
+        return  # that nobody is sold a number has a rule of its own
+    decided, rules = funnel.sold + funnel.failed, settings.severity
+    share, known = funnel.failed / decided, (rows.failure_rate or 0.0) if rows is not None else 0.0
+    if decided < settings.funnel.few or share <= rules.high_rate or share < TIMES * known:
+        return
+    level = "SEV-1" if share > rules.critical_rate else "SEV-2"
+    span = within(funnel.window_s, funnel.rests_on_s)
+    told = f"{percent(share)} of {several(decided, 'purchase')} end in an error, most without a row, in {span}"
+    yield Judgement(level, told, about=PURCHASES)
+
+
+def _errors(view: View[Funnel]) -> ProbeResult:
+    """The share of purchases that end in an error: 0..1."""
+    value = view.value
+    decided = value.sold + value.failed
+    if value.unknown or decided < view.settings.funnel.few:
+        return ProbeResult(text=f"not known: {value.unknown or 'too few purchases were decided'}", value=None)
+    span = within(value.window_s, value.rests_on_s)
+    text = f"{count(value.failed)} of {several(decided, 'purchase')} end in an error, in {span}"
+    return ProbeResult(text=text, value=value.failed / decided)
+
+
+PROBES = (
+    Probe(
+        name="funnel.errors",
+        title="share of purchases that end in an error, with a row or without",
+        signal="funnel",
+        kind="number",
+        unit="ratio",
+        read=_errors,
+    ),
+)
