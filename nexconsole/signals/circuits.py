@@ -38,8 +38,9 @@ class ProviderCircuit:
     a source that there is tells nothing of its breakers.
 
     `opened` counts OPEN transitions in the last 10 minutes over all pods' logs (the most of any one pod decides
-    `flapping`, at 3), `closed` those to CLOSED. `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a 5xx never trips
-    the pods' breaker (nexnum.md#breaker-rules). `last_traffic` is the newest log line of a request to this provider.
+    `flapping`, at 3), `closed` those to CLOSED. `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a
+    5xx never trips the pods' breaker (nexnum.md#breaker-rules). `last_traffic` is the newest log line of a request to
+    this provider.
     """
 
     name: str

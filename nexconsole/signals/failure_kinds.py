@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import comb
-from statistics import median
 from typing import TYPE_CHECKING, Unpack
 
 from ..catalogue import Argument
 from ..sources.funnel_lines import FAILURES
-from ..text.units import count, duration, latency, percent, several
+from ..text.units import count, percent, several
 from .log_reach import within
 from .pod_logs import READ_LATE
 from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
@@ -28,9 +27,6 @@ FAILING = 0.2  # a pod's share of failures from which on it fails
 MOST_FAIL, HARDLY = 0.6, 0.15  # of a pod's purchases
 APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
 BY_CHANCE = 0.001  # how often one of the pods would fail so much more by chance alone
-SLOWER = 2.5  # times as long as before
-SLOW_S = 2.0
-USUALLY = 2.0  # times as long as at the others: so much slower a provider may always be
 VAGUE = ("other",)  # nobody said why
 OURS = ("breaker open", "not active")  # what follows here from what was before
 TOLD = frozenset(FAILURES) - {*VAGUE, *OURS}  # failures whose reason somebody gave; a lack of funds is none
@@ -67,7 +63,7 @@ def _share(kinds: tuple[str, ...], words: str) -> Read:
 
     def read(view: View[Funnel]) -> ProbeResult:
         value = view.value
-        if unknown := _unknown(value):
+        if unknown := unread(value):
             return unknown
         reasons, at, when = value.failures, "", f", in {within(value.window_s, value.rests_on_s)}"
         one = _provider(view) if view.argument else None
@@ -89,7 +85,8 @@ def _share(kinds: tuple[str, ...], words: str) -> Read:
     return read
 
 
-def _unknown(value: Funnel) -> ProbeResult | None:
+def unread(value: Funnel) -> ProbeResult | None:
+    """Why the logs say nothing; None where they can be read."""
     if not value.pods_followed:
         return ProbeResult(text="not known: no pod's log is followed", value=None, lacks=LOGS)
     return ProbeResult(text=f"not known: {value.unknown}", value=None) if value.unknown else None
@@ -102,7 +99,7 @@ def _provider(view: View[Funnel]) -> ProviderFunnel | None:
 def _own(view: View[Funnel]) -> ProbeResult:
     """How much of what ends as most failures of this provider end happens at it, and not at the others."""
     value = view.value
-    if unknown := _unknown(value):
+    if unknown := unread(value):
         return unknown
     one = _provider(view)
     kinds = {} if one is None else {k: n for k, n in one.reasons.items() if k in TOLD}
@@ -117,7 +114,7 @@ def _own(view: View[Funnel]) -> ProbeResult:
 def _pods(view: View[Funnel]) -> ProbeResult:
     """Whether purchases fail on one pod, on some, on all, or on none."""
     value = view.value
-    if unknown := _unknown(value):
+    if unknown := unread(value):
         return unknown
     if behind := next((note for note in value.notes if note.endswith(READ_LATE)), ""):
         return ProbeResult(text=f"not known: {behind}", value=None)
@@ -142,7 +139,7 @@ def split(pods: Iterable[PodFunnel]) -> tuple[list[str], list[str]]:
 
 
 def _is_split(view: View[Funnel]) -> ProbeResult:
-    if unknown := _unknown(view.value):
+    if unknown := unread(view.value):
         return unknown
     if sum(pod.decided >= FEW_ON_POD for pod in view.value.by_pod) < 2:
         return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)
@@ -176,7 +173,7 @@ def _at_least(hits: int, drawn: int, marked: int, whole: int) -> float:
 
 def _pod(view: View[Funnel]) -> ProbeResult:
     value = view.value
-    if unknown := _unknown(value):
+    if unknown := unread(value):
         return unknown
     pod = next((each for each in value.by_pod if each.name == view.argument), None)
     if pod is None or pod.decided < FEW_ON_POD:
@@ -192,85 +189,9 @@ def _alone_on(view: View[Funnel]) -> ProbeResult:
     return ProbeResult(text=found.text, value=found.gives.get("pod") == view.argument)
 
 
-def _takes(view: View[Funnel]) -> ProbeResult:
-    one = _provider(view)
-    if one is None or one.took_s is None:
-        return ProbeResult(text=f"not known: too few sales of {view.argument} were seen", value=None)
-    return ProbeResult(text=f"a sale at {one.name} takes {latency(one.took_s)}", value=one.took_s)
-
-
-def _slower(view: View[Funnel]) -> ProbeResult:
-    """How many times as long as before a sale takes; or as at the others, some of which are usually slower, too."""
-    one = _provider(view)
-    if one is None or one.took_s is None:
-        return ProbeResult(text=f"not known: too few sales of {view.argument} were seen", value=None)
-    took = one.took_s
-    others = [each.took_s for each in view.value.providers if each is not one and each.took_s]
-    compared = [("before", one.before_s, 1.0)] if one.before_s else []
-    compared += [("at the others", median(others), USUALLY)] if others else []
-    if not compared:
-        return ProbeResult(text=f"not known: there is nothing to compare {one.name} with", value=None)
-    what, with_s, weight = max(compared, key=lambda each: took / each[1] / each[2])
-    text = f"a sale at {one.name} takes {latency(took)}, {what} {latency(with_s)}"
-    return ProbeResult(text=text, value=round(took / with_s / weight, 2))
-
-
-def _sold_ago(view: View[Funnel]) -> ProbeResult:
-    if unknown := _unknown(view.value):
-        return unknown
-    one = _provider(view)
-    if one is None or one.sold_s is None:
-        return ProbeResult(text=f"not known: no sale of {view.argument} was seen", value=None)
-    return ProbeResult(text=f"{one.name}'s newest sale began {duration(one.sold_s)} ago", value=one.sold_s)
-
-
-def _anything_sold(view: View[Funnel]) -> ProbeResult:
-    if unknown := _unknown(view.value):
-        return unknown
-    ago = view.value.sold_s
-    if ago is None:
-        return ProbeResult(text="not known: no sale was seen", value=None)
-    return ProbeResult(text=f"the newest sale was made {duration(ago)} ago", value=ago)
-
-
-def _relapses(view: View[Funnel]) -> ProbeResult:
-    if unknown := _unknown(view.value):
-        return unknown
-    one = _provider(view)
-    if one is None:
-        return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
-    text = f"{one.name} failed several times in a row and then sold again {several(one.relapses, 'time')}"
-    return ProbeResult(text=text, value=float(one.relapses))
-
-
-def _between_bursts(view: View[Funnel]) -> ProbeResult:
-    if unknown := _unknown(view.value):
-        return unknown
-    one = _provider(view)
-    if one is None or one.between is None:
-        return ProbeResult(text=f"not known: the logs tell of too few purchases at {view.argument}", value=None)
-    text = f"{one.name} fails {percent(one.between)} beside the times when all fail"
-    return ProbeResult(text=text, value=one.between)
-
-
-def _slow_ones(view: View[Funnel]) -> ProbeResult:
-    """How many providers take much longer than they did before."""
-    if unknown := _unknown(view.value):
-        return unknown
-    judged = [each for each in view.value.providers if each.took_s and each.before_s]
-    if not judged:
-        return ProbeResult(text="not known: too few sales were seen to compare", value=None)
-    slow = [
-        each for each in judged if (each.took_s or 0) >= SLOWER * (each.before_s or 0) and (each.took_s or 0) >= SLOW_S
-    ]
-    names = f": {', '.join(each.name for each in slow[:4])}" if slow else ""
-    text = f"{count(len(slow))} of {several(len(judged), 'provider')} take much longer than before{names}"
-    return ProbeResult(text=text, value=float(len(slow)))
-
-
 def _no_route(view: View[Funnel]) -> ProbeResult:
     value = view.value
-    if unknown := _unknown(value):
+    if unknown := unread(value):
         return unknown
     many = value.refused.get("no route", 0)
     span = within(value.window_s, value.rests_on_s)
@@ -307,18 +228,5 @@ PROBES = (
     _probe("pods.split", "whether most purchases fail on some pods, and hardly any on the others", _is_split, "flag"),
     _probe("pod.failing", "share of a pod's purchases that fail", _pod, unit="ratio", argument=_POD),
     _probe("pod.alone", "whether purchases fail on that pod alone", _alone_on, "flag", argument=_POD),
-    _probe("provider.takes", "how long a provider's sales take", _takes, unit="seconds", argument=PROVIDER),
-    _probe("provider.slower", "how many times as long as before they take", _slower, argument=PROVIDER),
-    _probe("provider.sold-ago", "time since a provider's newest sale", _sold_ago, unit="seconds", argument=PROVIDER),
-    _probe("funnel.sold-ago", "time since the newest sale, at whatever provider", _anything_sold, unit="seconds"),
-    _probe("provider.relapses", "how often a provider failed and then sold again", _relapses, argument=PROVIDER),
-    _probe(
-        "provider.in-between",
-        "share that fails at a provider beside the times when all fail",
-        _between_bursts,
-        unit="ratio",
-        argument=PROVIDER,
-    ),
-    _probe("providers.slower", "providers whose sales take much longer than before", _slow_ones),
     _probe("funnel.no-route", "customers for whom best route finds no provider", _no_route),
 )

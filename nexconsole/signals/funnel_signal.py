@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ..sources.purchase_tally import WITHOUT_OFFER
 from ..text.units import count, duration, percent, several
-from . import failing_runs, failure_kinds, unrecorded
+from . import failing_runs, failure_kinds, provider_sales, unrecorded
 from .funnel import Funnel, read
 from .log_reach import within
 from .probe import MAYBE_PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
@@ -238,6 +238,7 @@ PROBES = (
     _probe("funnel.waiting", "purchases in flight by the pods' logs", _waiting),
     _probe("funnel.funds", "purchases refused for lack of the user's funds", _funds),
     *failure_kinds.PROBES,
+    *provider_sales.PROBES,
     *failing_runs.PROBES,
     *unrecorded.PROBES,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..model import SignalKey, Value
+from .row_outcomes import RowOutcomes
 
 FELT = frozenset({"failure_rate", "attempts", "latency_p95_s", "purchases_waiting", "customers_refused"})
 BEFORE_FELT = timedelta(minutes=15)  # so long before customers feel it, another figure may show it
@@ -40,10 +41,12 @@ class Onset:
 
 @dataclass(frozen=True, kw_only=True)
 class Onsets(Value):
-    """`found`: the figures that are out of range, the earliest first. `watched`: the figures that had a history."""
+    """`found`: the figures that are out of range, the earliest first. `watched`: the figures that had a history.
+    `outcomes`: how each provider's purchases ended, by the rows."""
 
     found: tuple[Onset, ...] = ()
     watched: tuple[str, ...] = ()
+    outcomes: tuple[RowOutcomes, ...] = ()
 
     def of(self, figure: str, subject: str = "") -> Onset | None:
         return next((each for each in self.found if (each.figure, each.subject) == (figure, subject)), None)

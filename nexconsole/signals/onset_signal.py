@@ -20,6 +20,7 @@ from .onset import ONSET, Onset, Onsets
 from .onset_figures import ATTEMPTS, FAILURE_RATE, SMEARED_S, WATCHED, as_level, rules_of
 from .onset_histories import FigureHistory, deep_purchases, histories, is_level, memory_of
 from .probe import PROVIDER, Probe, ProbeResult, View
+from .row_outcomes import row_outcomes
 from .signal import LISTED, MOST_NAMED, ExportedMetric, LabelledSample, MetricSpec, Numbers, Signal, SubjectState
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         notes.append(f"no history, or none long enough, and so not watched: {', '.join(map(_title, missing))}")
     used = dict.fromkeys(history.source for history in watched.values())
     names = tuple(_called(figure, subject) for figure, subject in watched)
-    return Onsets(source=", ".join(used), notes=tuple(notes), found=tuple(found), watched=names)
+    outcomes = row_outcomes(memory_of(sources).rows) if sources.has("postgres") else ()
+    return Onsets(source=", ".join(used), notes=tuple(notes), found=tuple(found), watched=names, outcomes=outcomes)
 
 
 def _unknown(sources: Sources, notes: list[str]) -> None:

@@ -34,18 +34,39 @@ ALL = ""
 
 
 class StepCounts(NamedTuple):
-    """The purchases that began in a step. `waiting` are neither sold nor failed yet."""
+    """The purchases that began in a step. `waiting` are neither sold nor failed yet; of `timed` sales it is known that
+    they took `sold_s` seconds together."""
 
     begun: int = 0
     failed: int = 0
     waiting: int = 0
+    timed: int = 0
+    sold_s: float = 0.0
+
+    @property
+    def decided(self) -> int:
+        return self.begun - self.waiting
+
+    @property
+    def sold(self) -> int:
+        return self.decided - self.failed
+
+    def plus(self, other: StepCounts) -> StepCounts:
+        return StepCounts(
+            self.begun + other.begun,
+            self.failed + other.failed,
+            self.waiting + other.waiting,
+            self.timed + other.timed,
+            self.sold_s + other.sold_s,
+        )
 
 
 STEPS_SQL = f"""
 SELECT a.provider_id AS provider, {{seller}}, a.at, count(*) AS begun, count(*) FILTER (WHERE a.failed) AS failed,
-       count(*) FILTER (WHERE a.waiting) AS waiting
-FROM (SELECT provider_id, {{number}}, (floor(date_part('epoch', created_at) / $3) * $3)::float8 AS at,
-             {FAILED} AS failed, {UNDECIDED} AS waiting
+       count(*) FILTER (WHERE a.waiting) AS waiting, count({{took}}) FILTER (WHERE a.sold) AS timed,
+       coalesce(sum(greatest(0, {{took}})) FILTER (WHERE a.sold), 0)::float8 AS sold_s
+FROM (SELECT provider_id, {{number}}, created_at, (floor(date_part('epoch', created_at) / $3) * $3)::float8 AS at,
+             {FAILED} AS failed, {UNDECIDED} AS waiting, NOT ({FAILED}) AND NOT ({UNDECIDED}) AS sold
       FROM activations
       WHERE {{states}} AND created_at >= to_timestamp($1) AND created_at < to_timestamp($2)) a
 {{join}} GROUP BY 1, 2, 3, 4 LIMIT {MOST_ROWS + 1}
@@ -89,6 +110,10 @@ class PurchaseSteps:
             if length >= LEAST_S
         ]
 
+    def counts(self, provider: str) -> list[tuple[float, StepCounts]]:
+        """The steps in which purchases began there, in the database's time."""
+        return [(float(at), one) for at, one in self._each(provider) if one.begun]
+
     def _each(self, provider: str) -> list[tuple[int, StepCounts]]:
         if self.since is None or not self.steps:
             return []
@@ -97,7 +122,8 @@ class PurchaseSteps:
         for at in range(begin, int(self.read_to) + 1, STEP_S):
             counts = self.steps.get(at, {})
             if provider == ALL:
-                begun, failed, waiting = (sum(column) for column in zip(StepCounts(), *counts.values(), strict=True))
+                columns = zip((0, 0, 0), *map(_three, counts.values()), strict=True)
+                begun, failed, waiting = (sum(column) for column in columns)
                 found.append((at, StepCounts(begun, failed, waiting)))
             else:
                 found.append((at, counts.get(provider, StepCounts())))
@@ -134,7 +160,9 @@ async def read_steps(sources: Sources, known: PurchaseSteps) -> None:
     states = await every_state(sources)
     sold_by = attribution.seller_columns(await sources.postgres.columns())
     known.names = await provider_names(sources)
-    sql = STEPS_SQL.format(states=states, seller=sold_by.sql, number=sold_by.number, join=sold_by.join)
+    # Without its number's row nothing says when a purchase was sold: its own changes with each message.
+    took = "date_part('epoch', n.created_at - a.created_at)" if sold_by.join else "NULL::float8"
+    sql = STEPS_SQL.format(states=states, seller=sold_by.sql, number=sold_by.number, join=sold_by.join, took=took)
     await _newest(sources, sql, known)
     while not known.complete and time.monotonic() - begun < BUDGET_S:
         try:
@@ -166,6 +194,10 @@ async def _older(sources: Sources, sql: str, known: PurchaseSteps) -> None:
     known.complete = since <= known.read_to - KEPT_S
 
 
+def _three(counts: StepCounts) -> tuple[int, int, int]:
+    return counts[:3]
+
+
 def _ahead(now: float) -> float:
     """What the database's clock is ahead of ours; less than a step's tenth is the way of the answer."""
     ahead = now - time.time()
@@ -179,8 +211,8 @@ def _by_step(rows: Sequence[Mapping[str, Any]], names: ProviderNames) -> dict[in
     for row in rows:
         key = attribution.seller(row["seller"], row["shop"], row["provider"], names)
         step = steps.setdefault(round(row["at"]), {})
-        one = step.get(key, StepCounts())
-        step[key] = StepCounts(one.begun + row["begun"], one.failed + row["failed"], one.waiting + row["waiting"])
+        told = StepCounts(row["begun"], row["failed"], row["waiting"], row["timed"], row["sold_s"])
+        step[key] = step.get(key, StepCounts()).plus(told)
     return steps
 
 
