@@ -176,6 +176,7 @@ def _evidence(
 def _score(evidence: Sequence[Evidence], fits: int = 0) -> float:
     """0..1. `fits`: lines besides that would hold for it."""
     doubt, kept = DOUBT[Side.FOR] ** fits, 1.0
+    told = any(line.side is Side.TELLING and line.holds for line in evidence)  # one is enough: they are alternatives
     for line in evidence:
         if line.side is Side.AGAINST:
             kept *= AGAINST if line.holds else 1.0
@@ -183,7 +184,7 @@ def _score(evidence: Sequence[Evidence], fits: int = 0) -> float:
             doubt *= DOUBT[line.side]
         elif line.side is Side.NEEDED:
             kept *= UNKNOWN_NEED
-        elif line.holds is False:
+        elif line.holds is False and not (told and line.side is Side.TELLING):
             kept *= WRONG[line.side]
     return (1.0 - doubt) * kept
 

@@ -12,7 +12,7 @@ from ..model import Reading, value_of
 from ..text.units import count, percent, several
 from .funnel import Funnel
 from .log_reach import within
-from .probe import Probe, ProbeResult, View
+from .probe import Probe, ProbeResult, Read, View
 from .signal import PURCHASES, Judgement
 from .transactions import Transactions
 
@@ -48,13 +48,21 @@ def _errors(view: View[Funnel]) -> ProbeResult:
     return ProbeResult(text=text, value=value.failed / decided)
 
 
+def _without_row(view: View[Funnel]) -> ProbeResult:
+    """How much larger the share is that ends in an error than the share that fails by the rows: 0..1."""
+    errors, rows = _errors(view), view.other("transactions", Transactions)
+    if not isinstance(errors.value, float) or rows is None or rows.failure_rate is None:
+        why = errors.text if errors.value is None else "not known: no row tells which share fails"
+        return ProbeResult(text=why, value=None)
+    text = f"{errors.text}; by the rows {percent(rows.failure_rate)} fail"
+    return ProbeResult(text=text, value=max(0.0, errors.value - rows.failure_rate))
+
+
+def _probe(name: str, title: str, read: Read) -> Probe:
+    return Probe(name=name, title=title, signal="funnel", kind="number", unit="ratio", read=read)
+
+
 PROBES = (
-    Probe(
-        name="funnel.errors",
-        title="share of purchases that end in an error, with a row or without",
-        signal="funnel",
-        kind="number",
-        unit="ratio",
-        read=_errors,
-    ),
+    _probe("funnel.errors", "share of purchases that end in an error, with a row or without", _errors),
+    _probe("funnel.without-row", "share of purchases that end in an error and have no row", _without_row),
 )
