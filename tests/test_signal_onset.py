@@ -155,10 +155,15 @@ async def test_a_purchase_under_way_counts_as_not_failed_and_is_looked_at_again(
     assert [(step.amount, step.of) for step in known.failures("smsbower")] == [(1, 1)]
 
 
+ROW = {
+    **{"at": 0.0, "seller": None, "shop": None, "provider": "5sim"},
+    **{"begun": 0, "failed": 0, "waiting": 0, "timed": 0, "sold_s": 0.0},
+}
+
+
 def test_steps_without_a_purchase_are_steps_but_not_before_the_first_of_all():
     known = PurchaseSteps(since=1000, read_to=1065.0)
-    rows = [{"at": 1020.0, "seller": None, "shop": None, "provider": "5sim", "begun": 4, "failed": 1, "waiting": 0}]
-    known.take(1000, 1065, _by_step(rows, ProviderNames()))
+    known.take(1000, 1065, _by_step([{**ROW, "at": 1020.0, "begun": 4, "failed": 1}], ProviderNames()))
     assert [(step.at, step.amount, step.of) for step in known.attempts("5sim")] == [
         (1020, 4, 10),
         (1030, 0, 10),
@@ -170,7 +175,7 @@ def test_steps_without_a_purchase_are_steps_but_not_before_the_first_of_all():
 
 
 def test_more_rows_than_can_be_compared_are_refused():
-    row = {"at": 0.0, "seller": None, "shop": None, "provider": "x", "begun": 1, "failed": 0, "waiting": 0}
+    row = {**ROW, "begun": 1}
     with pytest.raises(SourceError, match="too many to compare"):
         _by_step([row] * (MOST_ROWS + 1), ProviderNames())
 

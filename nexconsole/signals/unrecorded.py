@@ -25,11 +25,11 @@ TIMES = 2.0  # as large a share as by the rows: so many more fail than have a ro
 def reasons(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Judgement]:
     """The level for failures of which the rows know too little; none where the rows tell as much."""
     funnel, rows = value_of(readings, "funnel", Funnel), value_of(readings, "transactions", Transactions)
-    if funnel is None or not funnel.sold or funnel.unknown:
+    if funnel is None or not funnel.sold or funnel.unknown or rows is None or rows.failure_rate is None:
         return  # that nobody is sold a number has a rule of its own
     decided, rules = funnel.sold + funnel.failed, settings.severity
-    share, known = funnel.failed / decided, (rows.failure_rate or 0.0) if rows is not None else 0.0
-    if decided < settings.funnel.few or share <= rules.high_rate or share < TIMES * known:
+    share = funnel.failed / decided
+    if funnel.failed < settings.funnel.few or share <= rules.high_rate or share < TIMES * rows.failure_rate:
         return
     level = "SEV-1" if share > rules.critical_rate else "SEV-2"
     span = within(funnel.window_s, funnel.rests_on_s)

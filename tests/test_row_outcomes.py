@@ -1,0 +1,135 @@
+"""What the rows tell of a provider where no log can be read, and what fails without a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+
+import pytest
+import sample_readings as sample
+from cause_readings import failing
+from sample_readings import NOW, reading
+
+from nexconsole.model import Reading
+from nexconsole.settings import Settings
+from nexconsole.signals.funnel import Funnel
+from nexconsole.signals.funnel_parts import between, relapses
+from nexconsole.signals.onset import Onsets
+from nexconsole.signals.probe import answer
+from nexconsole.signals.purchase_steps import PurchaseSteps, StepCounts, read_steps
+from nexconsole.signals.registry import probes
+from nexconsole.signals.row_outcomes import RowOutcomes, row_outcomes
+from nexconsole.signals.unrecorded import reasons
+
+SETTINGS = Settings()
+BEGIN = 1_000_000
+WELL, BAD, MIXED = StepCounts(5, 0, 0, 5, 2.5), StepCounts(5, 5), StepCounts(5, 2, 0, 3, 1.5)
+NO_LOGS = Funnel(window_s=300, rests_on_s=300, answers={}, pods_followed=0)
+
+
+def rows(*steps: StepCounts) -> RowOutcomes:
+    """Of a provider whose purchases of each ten seconds ended so, the newest last."""
+    known = PurchaseSteps(since=BEGIN, read_to=BEGIN + 10.0 * len(steps))
+    known.steps = {BEGIN + 10 * n: {"smsbower": step} for n, step in enumerate(steps)}
+    (one,) = row_outcomes(known)
+    return one
+
+
+def in_bursts(bursts: int, after: Sequence[StepCounts] = ()) -> RowOutcomes:
+    """It fails for twenty seconds, again and again, and is well for a minute in between."""
+    return rows(*chain.from_iterable([[BAD, MIXED, *[WELL] * 6] for _ in range(bursts)]), *after)
+
+
+def test_bursts_are_told_from_a_part_that_always_fails():
+    assert in_bursts(4).relapses == 4
+    assert in_bursts(4, [BAD]).relapses == 4, "the last burst is not over"
+    always = rows(*[MIXED] * 40)
+    assert (always.relapses, always.between) == (0, 0.4)
+    assert rows(*[WELL] * 20, *[BAD] * 20).relapses == 0
+    assert rows(*[WELL] * 40).relapses == 0
+
+
+def test_what_sales_take_is_told_of_the_newest_and_of_five_minutes_before():
+    slow = StepCounts(5, 0, 0, 5, 30.0)
+    assert rows(*[WELL] * 40, *[slow] * 12).took_s == 6.0
+    assert rows(*[WELL] * 40, *[slow] * 12).before_s == 0.5
+    gone = rows(*[WELL] * 40, *[slow] * 12, *[BAD] * 6)
+    assert (gone.took_s, gone.before_s, gone.sold_s) == (6.0, 0.5, 70.0)
+    long_gone = rows(*[WELL] * 4, *[BAD] * 40)
+    assert (long_gone.took_s, long_gone.before_s) == (None, None)
+
+
+async def test_a_sale_took_as_long_as_until_its_number_was_there(database, sources_on):
+    for n in range(6):
+        await database.sale(f"s{n}", 20 + n, "smsbower", f"smsbower:{n}", "smsbower", took_s=4.0)
+    await database.activation("failed", 15, "FAILED", "smsbower", took_s=9.0)
+    known = PurchaseSteps()
+    await read_steps(sources_on(database.url), known)
+    (one,) = row_outcomes(known)
+    assert one.took_s == pytest.approx(4.0, abs=0.05)
+    assert (one.name, one.relapses) == ("smsbower", 0)
+
+
+def asked(probe: str, funnel: Funnel, *outcomes: RowOutcomes, age_s: float = 1.0) -> tuple[object, str]:
+    readings = {"funnel": reading("funnel", funnel), "onset": reading("onset", Onsets(outcomes=outcomes), age_s)}
+    found = answer(probes()[probe], readings, SETTINGS, NOW, "" if probe == "providers.slower" else "smsbower")
+    return found.value, found.text
+
+
+def test_where_no_log_is_read_the_rows_answer_and_say_so():
+    slow = RowOutcomes(name="smsbower", took_s=6.0, before_s=0.5, sold_s=40.0, relapses=3, between=0.1)
+    assert asked("provider.slower", NO_LOGS, slow) == (
+        12.0,
+        "a sale at smsbower takes 6.0 s, before 500 ms, by the rows",
+    )
+    assert asked("provider.relapses", NO_LOGS, slow)[0] == 3.0
+    assert asked("provider.sold-ago", NO_LOGS, slow)[0] == 40.0
+    assert asked("provider.in-between", NO_LOGS, slow)[0] == 0.1
+    assert asked("providers.slower", NO_LOGS, slow)[0] == 1.0
+    assert asked("provider.slower", NO_LOGS)[0] is None
+    assert asked("provider.slower", NO_LOGS, slow, age_s=600.0)[0] is None, "old rows tell nothing of now"
+    assert asked("provider.slower", replace(NO_LOGS, pods_followed=2), slow)[0] is None, "the logs are asked first"
+
+
+def test_pods_whose_breakers_open_at_different_moments_are_one_burst():
+    """While one pod sells again, another's breaker still rejects: few fail in a row, and many are sold after them."""
+    told = "ss" + ("ffsffsffsffsff" + "s" * 30) * 3
+    outcomes = [(float(n), sign == "f") for n, sign in enumerate(told)]
+    rejected = [at for at, fails in outcomes if fails][2::3]
+    assert relapses(outcomes, 200.0, rejected) == 3
+    part = [(float(n), n % 3 == 0) for n in range(90)]
+    assert relapses(part, 100.0) == 0 and (between(part, 100.0) or 0.0) > 0.3
+    assert (between(outcomes, 200.0, rejected) or 0.0) < (between(outcomes, 200.0) or 0.0)
+
+
+# --- without a row ----------------------------------------------------------------------------------------------------
+
+
+def level(funnel: Funnel, rate: float | None) -> list[tuple[str, str]]:
+    readings: dict[str, Reading] = {"funnel": reading("funnel", funnel)}
+    if rate is not None:
+        readings["transactions"] = reading("transactions", failing(rate))
+    return [(found.level, found.text) for found in reasons(readings, SETTINGS)]
+
+
+def test_purchases_that_end_in_an_error_before_they_have_a_row_raise_the_level():
+    answers = replace(NO_LOGS, attempts=358, sold=190, failed=168, answers={"200": 190, "500": 168})
+    assert level(answers, 0.01) == [
+        ("SEV-1", "46.9 % of 358 purchases end in an error, most without a row, in 5 min"),
+    ]
+    assert level(answers, 0.45) == [], "the rows tell as much"
+    assert level(answers, None) == [], "nobody knows what has a row"
+    assert level(replace(answers, failed=4), 0.0) == []
+    assert level(replace(answers, sold=0), 0.0) == [], "that nobody is sold a number has a rule of its own"
+
+
+def test_the_share_without_a_row_is_what_the_rows_do_not_know():
+    answers = replace(NO_LOGS, attempts=200, sold=100, failed=100)
+    readings = {"funnel": reading("funnel", answers), "transactions": reading("transactions", failing(0.1))}
+    found = answer(probes()["funnel.without-row"], readings, SETTINGS, NOW)
+    assert found.value == pytest.approx(0.4)
+    assert found.text == "100 of 200 purchases end in an error, in 5 min; by the rows 10 % fail"
+    alone = answer(probes()["funnel.without-row"], {"funnel": reading("funnel", answers)}, SETTINGS, NOW)
+    assert alone.value is None
+    assert sample.calm()["transactions"].value.failure_rate is not None
