@@ -9,6 +9,7 @@ from ..model import SignalKey, Value
 from .row_outcomes import RowOutcomes
 
 FELT = frozenset({"failure_rate", "attempts", "latency_p95_s", "purchases_waiting", "customers_refused"})
+ABOUT_THEN = timedelta(seconds=90)
 BEFORE_FELT = timedelta(minutes=15)  # so long before customers feel it, another figure may show it
 
 
@@ -55,14 +56,22 @@ class Onsets(Value):
     def first(self) -> Onset | None:
         """The earliest onset of a figure that got worse.
 
-        Where customers feel something, what left its range long before that is another matter.
+        Where customers feel something, what left its range long before that is another matter. Where all got worse,
+        the figure of all says when: one provider's own few purchases tell it less exactly.
         """
-        worse = [each for each in self.found if each.worse]
+        worse = [each for each in self.found if each.worse and not self._told_by_all(each)]
         felt = [each for each in worse if each.figure in FELT]
         if felt:
             since = min(each.since for each in felt) - BEFORE_FELT
             worse = [each for each in worse if each.since >= since]
         return min(worse, key=lambda each: (each.at is not None, each.since), default=None)
+
+    def _told_by_all(self, onset: Onset) -> bool:
+        """Whether the same figure of all left its range at about the same time."""
+        whole = self.of(onset.figure) if onset.subject else None
+        if whole is None or whole.at is None or onset.at is None or not whole.worse:
+            return False
+        return abs(whole.at - onset.at) <= ABOUT_THEN
 
 
 ONSET: SignalKey[Onsets] = SignalKey("onset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 WORKLOADS = "workloads"  # its value has the release; its module imports this one
 TRANSACTIONS: SignalKey[Transactions] = SignalKey("transactions")
 BEFORE = 3  # steps of the trend with purchases before the release, so that it is known how it was
+BY_CHANCE = 0.1  # so many of them may be bad: few purchases are decided in some
 SOON_S = 600.0  # from the release to the first step that is bad: a rollout takes its time
 ROLLED_BACK = "roll back"
 
@@ -46,8 +48,10 @@ def released(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Ju
 
 
 def _began_with(at: float, traffic: Transactions, high: float) -> bool:
-    """Whether every step of the trend before that moment is good, and one soon after it is bad."""
+    """Whether the trend was good before that moment, a lone bad step of chance aside, and bad soon after it."""
     steps = [step for step in traffic.trend if step.failure_rate is not None]
-    before = [step for step in steps if step.at <= at]
-    bad = [step.at for step in steps if (step.failure_rate or 0.0) > high]
-    return len(before) >= BEFORE and bool(bad) and at < bad[0] <= at + SOON_S
+    length = min((later.at - step.at for step, later in pairwise(steps)), default=0.0)
+    before = [(step.failure_rate or 0.0) > high for step in steps if step.at + length <= at]
+    bad = [step.at for step in steps if step.at + length > at and (step.failure_rate or 0.0) > high]
+    well = len(before) >= BEFORE and not any(before[-BEFORE:]) and sum(before) <= BY_CHANCE * len(before)
+    return well and bool(bad) and bad[0] <= at + SOON_S
