@@ -23,6 +23,7 @@ from .market.market import Market
 from .staged_causes import BestRoute, InCluster, Polling
 
 AGAIN_S = 0.5  # what can't begin or end yet is tried again
+CATCH_UP_S = 8.0  # so long a world at most waits for what its past has done to the servers
 LOOK_EVERY_S = 0.3
 _LONGEST_S = 86_400.0
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
@@ -51,6 +52,7 @@ class Instructor:
     _effects: dict[Fault, Effect] = field(default_factory=dict)
     _ended_by_hand: set[Fault] = field(default_factory=set)
     _jobs: list[Job] = field(default_factory=list)
+    _begun: dict[Fault, asyncio.Event] = field(default_factory=dict)
 
     @property
     def market(self) -> Market:
@@ -60,6 +62,15 @@ class Instructor:
         """Let what the scenario's own fault does to the servers begin."""
         for fault in self.market.troubles.faults:
             self._unfold(fault)
+
+    async def caught_up(self) -> None:
+        """Wait, for a while at most, until the servers are as the faults of the past have left them: a console that
+        is started now must not see them change."""
+        past = [event for fault, event in self._begun.items() if fault.begins_s <= 0.0]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_S):
+                for event in past:
+                    await event.wait()
 
     def close(self) -> None:
         for job in self._jobs:
@@ -136,6 +147,7 @@ class Instructor:
         effect = self._effect(fault)
         if effect is not None:
             self._effects[fault] = effect
+            self._begun[fault] = asyncio.Event()
             self._jobs.append(self.market.clock.spawn(self._hold(fault, effect)))
 
     async def _hold(self, fault: Fault, effect: Effect) -> None:
@@ -143,8 +155,10 @@ class Instructor:
         drill_clock = self.market.drill_clock
         await drill_clock.sleep(fault.begins_s - drill_clock.now())
         if fault.ended(drill_clock.now()):
+            self._begun[fault].set()
             return
         await _insist(effect.begin)
+        self._begun[fault].set()
         self.noted()
         while not fault.ended(drill_clock.now()):
             with contextlib.suppress(*NOT_NOW):  # a server is down: the next look will tell

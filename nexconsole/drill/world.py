@@ -117,6 +117,7 @@ class DrillWorld:
         await self._start_prometheus()
         self._set_up_at = datetime.now(UTC)  # what faults restart from here on is news
         self._begin_instruction()
+        await self.instruction.caught_up()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
 
     def _play(self, progress: Callable[[str], None]) -> Market:
