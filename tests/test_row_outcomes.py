@@ -20,6 +20,7 @@ from nexconsole.signals.probe import answer
 from nexconsole.signals.purchase_steps import PurchaseSteps, StepCounts, read_steps
 from nexconsole.signals.registry import probes
 from nexconsole.signals.row_outcomes import RowOutcomes, row_outcomes
+from nexconsole.signals.transactions import read as read_transactions
 from nexconsole.signals.unrecorded import reasons
 
 SETTINGS = Settings()
@@ -69,6 +70,19 @@ async def test_a_sale_took_as_long_as_until_its_number_was_there(database, sourc
     (one,) = row_outcomes(known)
     assert one.took_s == pytest.approx(4.0, abs=0.05)
     assert (one.name, one.relapses) == ("smsbower", 0)
+
+
+async def test_where_no_counter_has_a_latency_the_window_s_sales_tell_it(database, sources_on):
+    for n in range(12):
+        await database.sale(f"old{n}", 500 + n, "smsbower", f"smsbower:o{n}", "smsbower", took_s=1.0)
+    for n in range(8):
+        await database.sale(f"new{n}", 30 + n, "smsbower", f"smsbower:n{n}", "smsbower", took_s=20.0)
+    await database.activation("no number", 20, "ACTIVE", "smsbower", paid=True, took_s=90.0)
+    found = await read_transactions(sources_on(database.url), SETTINGS, None)
+    assert found.latency_p95_s == pytest.approx(20.0, abs=0.1) and found.latency_at is None
+    assert "p95 is of the sales' rows" in found.notes
+    again = await read_transactions(sources_on(database.url), SETTINGS, found)
+    assert again.latency_p95_s == found.latency_p95_s
 
 
 def asked(probe: str, funnel: Funnel, *outcomes: RowOutcomes, age_s: float = 1.0) -> tuple[object, str]:

@@ -203,19 +203,20 @@ async def test_the_last_decision_is_looked_for_as_far_back_as_the_trend_goes(fou
 
 
 @pytest.mark.parametrize(
-    ("sales", "found", "expected"),
+    ("sales", "found", "late", "expected"),
     [
-        (5, [2.0, 9.0], Usual(p50_s=2.0, p95_s=9.0)),
-        (4, [2.0, 9.0], Usual()),
-        (5, None, Usual()),
-        (0, None, Usual()),
+        (5, [2.0, 9.0], 4, Usual(p50_s=2.0, p95_s=9.0)),
+        (5, [2.0, 9.0], 5, Usual(p50_s=2.0, p95_s=9.0, sales_p95_s=22.0)),
+        (4, [2.0, 9.0], 4, Usual()),
+        (5, None, 0, Usual()),
+        (0, None, 0, Usual()),
     ],
 )
-async def test_five_sales_say_how_long_one_usually_takes(sales, found, expected):
-    rows = Rows({"sales": sales, "usual": found})
+async def test_five_sales_say_how_long_one_usually_takes(sales, found, late, expected):
+    rows = Rows({"sales": sales, "usual": found, "late": late, "late_p95": 22.0})
     assert await traffic.usual(rows, settings(trend_s=900)) == expected  # type: ignore[arg-type]
     [(sql, *given)] = rows.asked
-    assert given == [900.0, 500]
+    assert given == [900.0, 500, 300.0]
     assert "WHERE state IN ('ACTIVE') AND" in sql and "coalesce(n.created_at, a.updated_at)" in sql
     assert rows.titles == ["the sales' durations"]
     assert rows.required == [("activations", "state", "created_at", "updated_at")]

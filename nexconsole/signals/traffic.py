@@ -29,10 +29,12 @@ USUAL_LEAST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Usual:
-    """How long a purchase takes, in seconds; None where too few were sold to say."""
+    """How long a purchase takes, in seconds; None where too few were sold to say. `sales_p95_s`: of the window's sales,
+    where their numbers say when each was made."""
 
     p50_s: float | None = None
     p95_s: float | None = None
+    sales_p95_s: float | None = None
 
 
 async def from_postgres(sources: Sources, settings: Settings, overdue_s: float | None = None) -> SourceCounts:
@@ -104,12 +106,17 @@ async def usual(sources: Sources, settings: Settings) -> Usual:
     columns = await sources.postgres.require("activations", "state", "created_at", "updated_at")
     sold_by = attribution.seller_columns(await sources.postgres.columns())
     states = state_in(columns["state"], ("ACTIVE",))
-    sql = USUAL_SQL.format(states=states, sold_at=sold_by.sold_at, number=sold_by.number, join=sold_by.join)
+    timed = "n.created_at IS NOT NULL" if sold_by.join else "false"  # what an activation tells moves with each message
+    sql = USUAL_SQL.format(
+        states=states, sold_at=sold_by.sold_at, number=sold_by.number, join=sold_by.join, timed=timed
+    )
     async with sources.postgres.read("the sales' durations") as tx:
-        row = await tx.row(sql, float(settings.transactions.trend_s), USUAL_OF)
+        rules = settings.transactions
+        row = await tx.row(sql, float(rules.trend_s), USUAL_OF, float(rules.window_s))
     if row["sales"] < USUAL_LEAST or not row["usual"]:
         return Usual()
-    return Usual(p50_s=row["usual"][0], p95_s=row["usual"][1])
+    late = row["late_p95"] if row["late"] >= USUAL_LEAST else None
+    return Usual(p50_s=row["usual"][0], p95_s=row["usual"][1], sales_p95_s=late)
 
 
 async def trend_from_postgres(sources: Sources, settings: Settings) -> tuple[Point, ...]:
@@ -188,8 +195,11 @@ SELECT extract(epoch FROM now() - max(updated_at))::float8 AS silent_s
 FROM activations WHERE {states} AND created_at >= now() - make_interval(secs => $1)
 """
 USUAL_SQL = """
-SELECT count(*) AS sales, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took) AS usual
-FROM (SELECT greatest(0, extract(epoch FROM {sold_at} - a.created_at))::float8 AS took
+SELECT count(*) AS sales, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took) AS usual,
+       count(*) FILTER (WHERE late) AS late,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY took) FILTER (WHERE late) AS late_p95
+FROM (SELECT greatest(0, extract(epoch FROM {sold_at} - a.created_at))::float8 AS took,
+             {timed} AND a.created_at >= now() - make_interval(secs => $3) AS late
       FROM (SELECT created_at, updated_at, {number} FROM activations
             WHERE {states} AND created_at >= now() - make_interval(secs => $1)
             ORDER BY created_at DESC LIMIT $2) a {join}) t

@@ -53,13 +53,14 @@ class Transactions(Value):
     `failure_rate` (0..1) is their share of the decided. `in_flight` ones are neither yet, which only Postgres knows:
     begun in the last `trend_s` seconds, the oldest `oldest_s` ago, the newest `newest_s`. `attempts` are both together.
     `overdue` of them, begun in the window, have taken longer than `overdue_after_s`; the last decision was `silent_s`
-    ago; `usual_s` and `usual_p95_s` are what a purchase usually takes. Ages and durations are in seconds.
+    ago; `usual_s` and `usual_p95_s` are what a purchase usually takes, and `sales_p95_s` is the 95th percentile of the
+    window's sales by their rows: it is the latency where Prometheus has none. Ages and durations are in seconds.
     `counted_by` has what each source that answered counted: decided purchases, and failed ones.
     `minute` is the last minute alone; the window holds no failure any more in `clean_in_s`, if none is added.
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
-    `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
-    earlier while Prometheus can't be read: a lost source must not lower what it last said. So is `waiting_at`, when the
+    `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when Prometheus had the p95, which is
+    earlier while it can't be read: a lost source must not lower what it last said. So is `waiting_at`, when the
     purchases in flight were counted: while Postgres can't be read they stand for a window as they were then, and so do
     `overdue`, `oldest_s`, `newest_s` and `silent_s`; None where nobody has counted them.
     `measured` is False where only Prometheus answered and has no such series: then nothing is known of purchases.
@@ -83,6 +84,7 @@ class Transactions(Value):
     overdue_after_s: float = 30.0
     usual_s: float | None = None
     usual_p95_s: float | None = None
+    sales_p95_s: float | None = None
     minute: LastMinute | None = None
     clean_in_s: float | None = None
     trend_at: float = 0.0
@@ -133,7 +135,10 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )
-    if isinstance(p95, SourceError) and isinstance(counted, SourceCounts):
+    if latency.p95_s is None and usual.sales_p95_s is not None:
+        latency = Latency(p95_s=usual.sales_p95_s, saturated=False)
+        notes = (*notes, "p95 is of the sales' rows")
+    elif isinstance(p95, SourceError) and isinstance(counted, SourceCounts):
         notes = (*notes, f"no latency: {p95}")
     return Transactions(
         source=", ".join(used),
@@ -156,6 +161,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         overdue_after_s=overdue_s,
         usual_s=usual.p50_s,
         usual_p95_s=usual.p95_s,
+        sales_p95_s=usual.sales_p95_s,
         minute=_minute(rows, trend, now),
         clean_in_s=_clean_in(rows, trend, now, rules.window_s),
         trend_at=trend_at,
@@ -334,7 +340,9 @@ async def _seldom(
     Both are asked for seldom; what can't be read by now stays as it was.
     """
     now = time.time()
-    known = Usual(p50_s=before.usual_s, p95_s=before.usual_p95_s) if before else Usual()
+    known = Usual()
+    if before is not None:
+        known = Usual(p50_s=before.usual_s, p95_s=before.usual_p95_s, sales_p95_s=before.sales_p95_s)
     if before is not None and 0 <= now - before.trend_at < TREND_EVERY_S:
         return before.trend, before.trend_at, known
     if "postgres" in answered:
