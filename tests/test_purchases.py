@@ -422,8 +422,8 @@ def test_every_reason_is_one_of_few() -> None:
 
 
 def test_relapses_are_runs_of_failures_that_ended_with_a_sale() -> None:
-    told = "ssffssfffsffffssfffss"
-    assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 20.0) == 2
+    told = "ssssssffsssssfffssffffsssssfffsssss"
+    assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 40.0) == 2
     assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 700.0) == 0
 
 
@@ -431,7 +431,7 @@ def test_who_fails_in_part_all_the_time_has_no_relapses() -> None:
     """Three in a row fail now and then by chance alone."""
     told = [(float(n), sign == "f") for n, sign in enumerate("sfsfffssffsfsfffssfsffssfssffs")]
     assert (relapses(told, 40.0), between(told, 40.0)) == (0, 0.417)
-    in_bursts = [(float(n), sign == "f") for n, sign in enumerate("ssssfffffsssssfffffsssfssffff")]
+    in_bursts = [(float(n), sign == "f") for n, sign in enumerate("ssssfffffssssssfffffsssssfssffff")]
     assert relapses(in_bursts, 40.0) == 2 and (between(in_bursts, 40.0) or 0.0) < 0.1
     assert between(told[:8], 40.0) is None
 

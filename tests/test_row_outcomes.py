@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -115,6 +116,16 @@ def test_pods_whose_breakers_open_at_different_moments_are_one_burst():
     part = [(float(n), n % 3 == 0) for n in range(90)]
     assert relapses(part, 100.0) == 0 and (between(part, 100.0) or 0.0) > 0.3
     assert (between(outcomes, 200.0, rejected) or 0.0) < (between(outcomes, 200.0) or 0.0)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.8, 0.9])
+def test_a_part_that_fails_by_chance_hardly_ever_looks_like_a_provider_that_comes_and_goes(share):
+    found = 0
+    for seed in range(40):
+        draws = random.Random(seed)
+        outcomes = [(n * 3.0, draws.random() < (0.01 if n < 100 else share)) for n in range(180)]
+        found += relapses(outcomes, 545.0) >= 2
+    assert found <= 4
 
 
 # --- without a row ----------------------------------------------------------------------------------------------------
