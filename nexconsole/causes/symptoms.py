@@ -47,6 +47,7 @@ ABOUT = {
     "locks_abandoned": "locks",
     "pods_ready": "workloads",
 }
+BEHIND_LEAST, BEHIND_S = 30, 120.0  # events, the oldest so old: more than two rounds of a worker that keeps up
 AT_PROVIDER = {
     "failure_rate": purchases_at,
     "attempts": purchases_at,
@@ -109,9 +110,12 @@ def _fallen(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
 
 
 def _standing(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
-    """An outbox that nothing leaves: it takes minutes until its events are late."""
+    """An outbox that nothing leaves, or too little: it takes minutes until its events are late."""
     outbox = value_of(readings, "outbox", Outbox)
-    if outbox is not None and stands(outbox) and _fresh(readings.get("outbox"), now):
+    if outbox is None or not _fresh(readings.get("outbox"), now):
+        return
+    behind = outbox.pending >= BEHIND_LEAST and (outbox.oldest_pending_s or 0.0) >= BEHIND_S
+    if behind or stands(outbox):
         yield "pending events"
 
 

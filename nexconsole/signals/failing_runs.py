@@ -43,7 +43,7 @@ def _others(view: View[Funnel]) -> ProbeResult:
     since = f"in the {duration(run.since_s)} since {view.argument} fails"
     if not run.others:
         return ProbeResult(text=f"no other provider was bought from {since}", value="none")
-    if run.bad and run.bad >= run.well:
+    if run.bad > run.well:
         return ProbeResult(
             text=f"{several(run.bad, 'other provider fails', 'other providers fail')} {since}", value="fail"
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .funnel_parts import PodFunnel
 
 FEW = 4  # explained failures; fewer say nothing of the others
+HALF_AS_OFTEN = 0.5
 FEW_ON_POD = 5  # decided purchases of a pod; with fewer it is not judged
 CHANCE = 2  # failures of one pod that may be chance
 FAILING = 0.2  # a pod's share of failures from which on it fails
@@ -96,19 +97,42 @@ def _provider(view: View[Funnel]) -> ProviderFunnel | None:
     return view.first(view.value.providers, "name")
 
 
-def _own(view: View[Funnel]) -> ProbeResult:
-    """How much of what ends as most failures of this provider end happens at it, and not at the others."""
-    value = view.value
-    if unknown := unread(value):
+def _own_kind(view: View[Funnel]) -> tuple[ProviderFunnel, str] | ProbeResult:
+    """The provider, and how most of its failures end."""
+    if unknown := unread(view.value):
         return unknown
     one = _provider(view)
     kinds = {} if one is None else {k: n for k, n in one.reasons.items() if k in TOLD}
     if one is None or sum(kinds.values()) < FEW:
         return ProbeResult(text=f"not known: the logs explain too few failures at {view.argument}", value=None)
-    kind = max(kinds, key=lambda each: (kinds[each], each))
-    whole = max(value.failures.get(kind, 0), kinds[kind])
-    text = f"{count(kinds[kind])} of {several(whole, 'failure')} with {kind} are at {one.name}"
-    return ProbeResult(text=text, value=kinds[kind] / whole)
+    return one, max(kinds, key=lambda each: (kinds[each], each))
+
+
+def _own(view: View[Funnel]) -> ProbeResult:
+    """How much of what ends as most failures of this provider end happens at it, and not at the others."""
+    found = _own_kind(view)
+    if isinstance(found, ProbeResult):
+        return found
+    one, kind = found
+    whole = max(view.value.failures.get(kind, 0), one.reasons[kind])
+    text = f"{count(one.reasons[kind])} of {several(whole, 'failure')} with {kind} are at {one.name}"
+    return ProbeResult(text=text, value=one.reasons[kind] / whole)
+
+
+def _shared(view: View[Funnel]) -> ProbeResult:
+    """The share of the other providers at which purchases end so, too, at least half as often: 0..1."""
+    found = _own_kind(view)
+    if isinstance(found, ProbeResult):
+        return found
+    one, kind = found
+    others = [each for each in view.value.providers if each is not one and each.sold + each.failed >= FEW]
+    if not others:
+        return ProbeResult(text=f"not known: too few purchases were decided beside {one.name}", value=None)
+    limit = HALF_AS_OFTEN * one.reasons[kind] / max(1, one.sold + one.failed)
+    alike = [each.name for each in others if each.reasons.get(kind, 0) >= limit * (each.sold + each.failed)]
+    names = f": {', '.join(alike[:4])}" if alike else ""
+    text = f"{count(len(alike))} of {several(len(others), 'other provider')} end with {kind} as often{names}"
+    return ProbeResult(text=text, value=len(alike) / len(others))
 
 
 def _pods(view: View[Funnel]) -> ProbeResult:
@@ -214,6 +238,13 @@ PROBES = (
         "errors.own",
         "share of the failures of a provider's own kind that are at it",
         _own,
+        unit="ratio",
+        argument=PROVIDER,
+    ),
+    _probe(
+        "errors.shared",
+        "share of the other providers at which purchases end so, too",
+        _shared,
         unit="ratio",
         argument=PROVIDER,
     ),

@@ -50,7 +50,8 @@ class FailingRun:
 
 @dataclass(frozen=True, kw_only=True)
 class PodFunnel:
-    """One pod's decided purchases of the last two minutes; of a busy pod the newest."""
+    """One pod's decided purchases of the last two minutes; of a busy pod the newest. Those failed, too, that it refused
+    for want of an offer."""
 
     name: str
     decided: int
@@ -80,8 +81,10 @@ def now_and_before(sales: Sequence[tuple[float, float]], now: float) -> tuple[fl
     newest_began = max(began for began, _ in sales)
     if now - newest_began > EARLIER_S:
         return None, None
-    late = usual(took for began, took in sales if began >= newest_began - LATE_S)
-    return late, usual(took for began, took in sales if began < newest_began - EARLIER_S)
+    late = [took for began, took in sales if began >= newest_began - LATE_S]
+    if len(late) < LEAST:  # it hardly sells any more: the last ones say what it has come to
+        late = [took for began, took in sorted(sales)[-LEAST:] if began >= newest_began - EARLIER_S]
+    return usual(late), usual(took for began, took in sales if began < newest_began - EARLIER_S)
 
 
 def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]:

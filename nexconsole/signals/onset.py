@@ -60,6 +60,8 @@ class Onsets(Value):
         the figure of all says when: one provider's own few purchases tell it less exactly.
         """
         worse = [each for each in self.found if each.worse and not self._told_by_all(each)]
+        firm = [each for each in worse if not (each.subject and each.figure == "attempts")]
+        worse = firm or worse  # that fewer buy at one provider may be chance
         felt = [each for each in worse if each.figure in FELT]
         if felt:
             since = min(each.since for each in felt) - BEFORE_FELT

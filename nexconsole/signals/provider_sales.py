@@ -28,12 +28,12 @@ BY_ROWS = ", by the rows"
 
 def _providers(view: View[Funnel]) -> tuple[Sequence[ProviderFunnel | RowOutcomes], str]:
     """Each provider's purchases, and which witness they come from; none where nobody knows them."""
-    if unread(view.value) is None:
-        return view.value.providers, ""
-    onset, rows = view.readings.get(ONSET), view.other(ONSET, Onsets)
-    if onset is None or rows is None or onset.state(view.now) is not State.FRESH:
-        return (), ""
-    return rows.outcomes, BY_ROWS
+    return (view.value.providers, "") if unread(view.value) is None else (_rows(view), BY_ROWS)
+
+
+def _rows(view: View[Funnel]) -> Sequence[RowOutcomes]:
+    onset, onsets = view.readings.get(ONSET), view.other(ONSET, Onsets)
+    return onsets.outcomes if onsets is not None and onset and onset.state(view.now) is State.FRESH else ()
 
 
 def _provider(view: View[Funnel]) -> tuple[ProviderFunnel | RowOutcomes | None, str]:
@@ -88,6 +88,9 @@ def _anything_sold(view: View[Funnel]) -> ProbeResult:
 
 def _relapses(view: View[Funnel]) -> ProbeResult:
     one, by = _provider(view)
+    rows = view.first(_rows(view), "name")
+    if rows is not None and (one is None or rows.relapses > one.relapses):
+        one, by = rows, BY_ROWS  # they often reach further back than the logs
     if one is None:
         return _nothing(view, f"nothing tells of purchases at {view.argument}")
     text = f"{one.name} failed several times in a row and then sold again {several(one.relapses, 'time')}{by}"

@@ -193,6 +193,8 @@ class PurchaseTally:
             self._totals[key] = self._totals.get(key, 0) + 1
         if outcome == REFUSED:
             minute.refused += 1
+            if reason in WITHOUT_OFFER:  # it is this pod that found none
+                purchase.pod.decided.append((purchase.began, True))
             if purchase.user and reason == "funds":
                 stretch.funds.add(purchase.user)
             elif purchase.user and reason in WITHOUT_OFFER:
