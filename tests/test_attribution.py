@@ -308,3 +308,9 @@ def test_a_provider_of_whose_waiting_purchases_nobody_speaks_has_none():
 def test_up_to_ten_providers_are_counted_in_words(many, word):
     counts = {chr(ord("a") + n): (50, 25) for n in range(many)}
     assert judge(traffic(**counts), RULES, 0.05).because == (f"50 % fail at all {word} providers with enough purchases")
+
+
+def test_a_provider_with_few_purchases_fails_with_the_others_where_chance_may_have_spared_it() -> None:
+    busy = {"a": (100, 46), "b": (100, 57), "c": (90, 46), "d": (80, 44)}
+    for odd, verdict in (((22, 5), "all"), ((22, 0), "some"), ((300, 45), "some")):
+        assert judge(traffic(**busy, odd=odd), RULES, 0.1).verdict == verdict

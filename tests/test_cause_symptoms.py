@@ -128,9 +128,10 @@ def test_nothing_leaves_the_outbox_long_before_its_events_are_late():
     still = replace(calm, pending=226, oldest_pending_s=130.0, drained_per_min=None, history=history)
     found = explained(changed(outbox=still))
     assert [each.key for each in found.named] == ["outbox-stopped"]
-    works = replace(still, history=((0.0, 212), (2.0, 190), (4.0, 222), (6.0, 226)))
+    works = replace(still, oldest_pending_s=90.0, history=((0.0, 212), (2.0, 190), (4.0, 222), (6.0, 226)))
     assert symptoms(changed(outbox=works), NOW) == ()
-    assert symptoms(changed(outbox=replace(still, history=history[:1])), NOW) == ()
+    assert symptoms(changed(outbox=replace(works, oldest_pending_s=130.0)), NOW) == ("pending events",)
+    assert explained(changed(outbox=replace(still, history=history[:1]))).named == ()
 
 
 def test_what_ends_alike_at_the_others_is_no_provider_s_own():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from typing import TYPE_CHECKING
 
 from ..text.units import count, duration, percent
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .provider_names import ProviderNames
 
 CHANCE = 2  # so many failures at one provider may be chance, whatever their rate
+TOO_SELDOM = 0.02
+ENOUGH = 200  # decided purchases: with more of them chance explains little
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 # A best-route sale is booked to the provider that was asked first; its number's activation_id says who sold it
@@ -117,7 +120,8 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
 
     A provider fails from `rules.provider_failing` on; where the whole is at `high_rate` or above and no
     provider reaches that, the bar falls to `high_rate`, so that "none" is never said of a bad whole.
-    Where several fail, one that fails half as often as the whole is not spared: chance alone puts it below the bar.
+    Where several fail, one that fails half as often as the whole is not spared, nor one with so few purchases that
+    chance alone may put it below the bar.
     One that fails is "one provider" where the others together stay below `high_rate`, or where it has `one_share` of
     all failures. A provider that has the only traffic is compared with nothing: its failing is neither one nor all.
     """
@@ -135,6 +139,8 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
         return _nobody(decided, failures, high_rate)
     if len(failing) > 1:
         failing = _failing(judged, min(bar, max(high_rate, failures / decided / 2)))
+        alike = [p for p in judged if p not in failing and _may_fail_so(p, failures / decided, high_rate)]
+        failing = sorted((*failing, *alike), key=lambda p: (-p.failures, p.name))
     others = [p for p in providers if p not in failing]
     if len(failing) == len(judged):
         return _everybody(failing, others)
@@ -148,6 +154,14 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
 
 def _failing(judged: Sequence[ProviderTraffic], bar: float) -> list[ProviderTraffic]:
     return sorted((p for p in judged if _fails(p, bar)), key=lambda p: (-p.failures, p.name))
+
+
+def _may_fail_so(provider: ProviderTraffic, rate: float, high_rate: float) -> bool:
+    """Whether it fails much, and no more seldom than chance may have it where all fail at this rate."""
+    n, hits = provider.decided, provider.failures
+    if n > ENOUGH or hits <= CHANCE or hits < high_rate * n:
+        return False
+    return sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(hits + 1)) >= TOO_SELDOM
 
 
 def _fails(provider: ProviderTraffic, bar: float) -> bool:

@@ -73,9 +73,13 @@ def usual(took: Iterable[float]) -> float | None:
     return round(median(known), 2) if len(known) >= LEAST else None
 
 
-def now_and_before(sales: Sequence[tuple[float, float]], now: float) -> tuple[float | None, float | None]:
+def now_and_before(
+    sales: Sequence[tuple[float, float]], now: float, passed_on: Iterable[float] = ()
+) -> tuple[float | None, float | None]:
     """What a provider's newest sales took and what earlier ones did. Where it sells no more, the last that it sold say
-    how slow it had become."""
+    how slow it had become. Those that were `passed_on` to it took as long as others had kept them."""
+    elsewhere = {*passed_on}
+    sales = [sale for sale in sales if sale[0] not in elsewhere]
     if not sales:
         return None, None
     newest_began = max(began for began, _ in sales)

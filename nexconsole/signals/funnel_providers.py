@@ -83,7 +83,7 @@ def providers_of(window: Window, tally: PurchaseTally, now: float) -> tuple[tupl
             run=outcomes.failing_run(name, in_flight.get(name, ())),
         )
         for name, (n, sold, failed, refused, waiting) in most
-        for took_s, before_s in [now_and_before(sales.get(name, ()), now)]
+        for took_s, before_s in [now_and_before(sales.get(name, ()), now, tally.passed_on.get(name, ()))]
     )
     return rows, len(found) - len(rows)
 

@@ -41,6 +41,12 @@ def _provider(view: View[Funnel]) -> tuple[ProviderFunnel | RowOutcomes | None, 
     return view.first(providers, "name"), by
 
 
+def _before(view: View[Funnel], one: ProviderFunnel | RowOutcomes) -> float | None:
+    """What its sales took five minutes before: the logs seldom reach back so far, the rows do."""
+    rows = one if one.before_s else next((each for each in _rows(view) if each.name == one.name), None)
+    return rows.before_s if rows is not None else None
+
+
 def _nothing(view: View[Funnel], why: str) -> ProbeResult:
     unknown = unread(view.value)
     lacks = unknown.lacks if unknown is not None else ""
@@ -61,7 +67,8 @@ def _slower(view: View[Funnel]) -> ProbeResult:
         return _nothing(view, f"too few sales of {view.argument} were seen")
     took = one.took_s
     others = [each.took_s for each in _providers(view)[0] if each is not one and each.took_s]
-    compared = [("before", one.before_s, 1.0)] if one.before_s else []
+    before_s = _before(view, one)
+    compared = [("before", before_s, 1.0)] if before_s else []
     compared += [("at the others", median(others), USUALLY)] if others else []
     if not compared:
         return _nothing(view, f"there is nothing to compare {one.name} with")
@@ -108,13 +115,11 @@ def _between_bursts(view: View[Funnel]) -> ProbeResult:
 def _slow_ones(view: View[Funnel]) -> ProbeResult:
     """How many providers take much longer than they did before."""
     providers, by = _providers(view)
-    judged = [each for each in providers if each.took_s and each.before_s]
+    judged = [(each.name, each.took_s, before) for each in providers if each.took_s and (before := _before(view, each))]
     if not judged:
         return _nothing(view, "too few sales were seen to compare")
-    slow = [
-        each for each in judged if (each.took_s or 0) >= SLOWER * (each.before_s or 0) and (each.took_s or 0) >= SLOW_S
-    ]
-    names = f": {', '.join(each.name for each in slow[:4])}" if slow else ""
+    slow = [name for name, took, before in judged if took >= max(SLOW_S, SLOWER * before)]
+    names = f": {', '.join(slow[:4])}" if slow else ""
     text = f"{count(len(slow))} of {several(len(judged), 'provider')} take much longer than before{names}{by}"
     return ProbeResult(text=text, value=float(len(slow)))
 

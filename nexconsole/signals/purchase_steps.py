@@ -211,7 +211,10 @@ def _by_step(rows: Sequence[Mapping[str, Any]], names: ProviderNames) -> dict[in
     for row in rows:
         key = attribution.seller(row["seller"], row["shop"], row["provider"], names)
         step = steps.setdefault(round(row["at"]), {})
-        told = StepCounts(row["begun"], row["failed"], row["waiting"], row["timed"], row["sold_s"])
+        # What another was asked for first took as long as that one kept it. (nexnum.md#best-route)
+        direct = names.key(row["provider"]) == key
+        timed, sold_s = (row["timed"], row["sold_s"]) if direct else (0, 0.0)
+        told = StepCounts(row["begun"], row["failed"], row["waiting"], timed, sold_s)
         step[key] = step.get(key, StepCounts()).plus(told)
     return steps
 

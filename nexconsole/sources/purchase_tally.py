@@ -44,7 +44,8 @@ WITHOUT_OFFER = ("no offer", "no route")
 
 @dataclass(slots=True, eq=False)
 class Purchase:
-    """A purchase in flight. `stage` is how far it got; `user` a salted hash, 0 where unknown."""
+    """A purchase in flight. `stage` is how far it got; `user` a salted hash, 0 where unknown. `passed_on`: another
+    provider was asked before the present one (nexnum.md#best-route)."""
 
     key: str
     pod: PodPurchases
@@ -52,6 +53,7 @@ class Purchase:
     provider: str
     stage: int = ATTEMPTED
     user: int = 0
+    passed_on: bool = False
 
 
 class Ended(NamedTuple):
@@ -119,6 +121,9 @@ class PurchaseTally:
         self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
         self.sales: dict[str, deque[tuple[float, float]]] = {}  # by provider: when each began, what it took
         self.outcomes: dict[str, deque[tuple[float, bool]]] = {}  # by provider: when each began, whether it failed
+        self.passed_on: dict[
+            str, deque[float]
+        ] = {}  # by seller: when those sales began for which others were asked first
         self.rejected: dict[str, deque[float]] = {}  # by provider: when those began that an open breaker rejected
         self.explained: dict[str, deque[tuple[float, str]]] = {}  # by provider: failures, when and why
         self.decided_at: float | None = None  # the newest end of one that was not refused
@@ -207,6 +212,8 @@ class PurchaseTally:
             _kept(self.outcomes, purchase.provider, OUTCOMES).append((purchase.began, outcome == FAILED))
             if outcome == SOLD:
                 _kept(self.sales, purchase.provider, SALES).append((purchase.began, max(0.0, at - purchase.began)))
+                if purchase.passed_on:
+                    _kept(self.passed_on, purchase.provider, SALES).append(purchase.began)
             elif reason == REJECTED:
                 _kept(self.rejected, purchase.provider, OUTCOMES).append(purchase.began)
             elif reason not in UNEXPLAINED:

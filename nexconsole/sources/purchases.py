@@ -103,9 +103,10 @@ class Purchases(PurchaseTally):
             purchase = self._begin(step.id, pod, began, step.provider, step.user)
         stage = STAGES.get(step.kind, purchase.stage)
         if step.provider and (purchase.stage < BOUGHT or not purchase.provider):
-            purchase.provider = self._known(
-                step.provider
-            )  # the seller, once it is known, whatever is said after (nexnum.md#best-route)
+            # the seller, once it is known, whatever is said after (nexnum.md#best-route)
+            seller = self._known(step.provider)
+            purchase.passed_on |= bool(purchase.provider) and seller != purchase.provider
+            purchase.provider = seller
         purchase.stage = max(purchase.stage, stage)
         if step.kind == lines.SOLD:
             self._end(purchase, at, SOLD, "")

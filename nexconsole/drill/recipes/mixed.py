@@ -145,7 +145,8 @@ def errors_that_grow(draws: random.Random) -> DrillScenario:
         history_s=2400.0,
         purchases_per_s=busy(draws),
         weights=loaded(draws, name),
-        faults=(staged("provider-errors", cause, provider=name, shows_after_s=ramp_s * 0.3),),
+        # Three tries hide it for as long as hardly half of the answers are errors.
+        faults=(staged("provider-errors", cause, provider=name, shows_after_s=ramp_s * 0.55),),
     )
 
 
