@@ -130,6 +130,7 @@ class Monitor:
         from ..signals.readings import readings
 
         async for reading in readings(signal, sources, self._settings, self._clock):
+            await asyncio.sleep(0)  # a key first: a thousand providers take a while to read, and again to judge
             self.take(reading)
 
     async def read_all(self, sources: Sources, signals: Iterable[Signal[Any]] | None = None) -> None:
