@@ -7,7 +7,19 @@ import random
 from ..errors import DrillError
 from .documented import DOCUMENTED
 from .held_back import RECIPES as HELD_BACK
-from .recipes import beside, blinded, compound, healthy, infrastructure, misleading, mixed, upstreams
+from .held_back_servers import RECIPES as HELD_BACK_SERVERS
+from .recipes import (
+    beside,
+    blinded,
+    compound,
+    half_seen,
+    healthy,
+    infrastructure,
+    misleading,
+    mixed,
+    near_changes,
+    upstreams,
+)
 from .recipes.drawing import Recipe
 from .scenario_model import DrillScenario, StagedFault
 from .scenario_times import onset_s, shifted, staged_after, varied
@@ -40,8 +52,11 @@ _ALL = (
     *compound.RECIPES,
     *mixed.RECIPES,
     *beside.RECIPES,
+    *near_changes.RECIPES,
     *blinded.RECIPES,
+    *half_seen.RECIPES,
     *HELD_BACK,
+    *HELD_BACK_SERVERS,
 )
 _RECIPES = {_drawn(recipe, 0).name: recipe for recipe in _ALL}
 SCENARIOS = {scenario.name: scenario for scenario in DOCUMENTED}

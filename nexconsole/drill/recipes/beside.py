@@ -27,6 +27,7 @@ from .faults_drawn import (
     outbox_stopped,
     restarted,
     staged,
+    unused_circuit,
 )
 
 GROUP = "mixed"
@@ -154,7 +155,7 @@ def limits_that_grow(draws: random.Random) -> DrillScenario:
 def pages_and_an_unused_circuit(draws: random.Random) -> DrillScenario:
     name = provider(draws)
     other = provider(draws, name, "smsbower")
-    unused = UpstreamFault(provider=other, begins_s=ago(draws, 20, 26), answers=((UpstreamAnswer.RESET, 0.97),))
+    unused = unused_circuit(other, ago(draws, 20, 26))
     return DrillScenario(
         name="pages-and-an-unused-circuit",
         title="A provider's purchases fail, and another's circuit is open",
@@ -165,7 +166,7 @@ def pages_and_an_unused_circuit(draws: random.Random) -> DrillScenario:
         weights={**loaded(draws, name), other: 0.0},
         faults=(
             answering("html-answers", name, ago(draws, 2, 8), (UpstreamAnswer.HTML, 0.94)),
-            herring("unused-circuit", unused, provider=other),
+            unused,
         ),
     )
 

@@ -9,6 +9,7 @@ from ..scenario_model import DrillScenario
 
 Recipe = Callable[[random.Random], DrillScenario]
 PROVIDERS = ("smsbower", "tiger-sms", "5sim", "onlinesim", "grizzlysms")
+CHEAPEST = "smsbower"  # what best route takes
 COUNTRIES = {"Brazil": "55", "India": "91", "United Kingdom": "44"}  # with their dialling codes
 
 
@@ -27,9 +28,14 @@ def provider(draws: random.Random, *others: str) -> str:
     return draws.choice([name for name in PROVIDERS if name not in others])
 
 
+def rate(draws: random.Random, least: float, most: float) -> float:
+    """Purchases a second."""
+    return round(draws.uniform(least, most), 2)
+
+
 def busy(draws: random.Random) -> float:
     """An ordinary day's purchases a second."""
-    return round(draws.uniform(1.3, 2.1), 2)
+    return rate(draws, 1.3, 2.1)
 
 
 def loaded(draws: random.Random, name: str) -> dict[str, float]:

@@ -125,3 +125,15 @@ def sawtooth(draws: random.Random, name: str, begins_s: float) -> StagedFault:
     factor, period_s = round(draws.uniform(1.8, 2.6), 2), round(draws.uniform(80, 150), 1)
     cause = SlowUpstream(provider=name, begins_s=begins_s, factor=factor, ramp_s=period_s * 0.9, period_s=period_s)
     return herring("sawtooth", cause, provider=name)
+
+
+def unused_circuit(name: str, begins_s: float) -> StagedFault:
+    """A circuit that is open at a provider of which nobody buys: give it no weight."""
+    away = UpstreamFault(provider=name, begins_s=begins_s, answers=((UpstreamAnswer.RESET, 0.97),))
+    return herring("unused-circuit", away, provider=name)
+
+
+def few_mishaps(begins_s: float, share: float) -> StagedFault:
+    """Now and then a number has just been sold, at any provider."""
+    answers = ((UpstreamAnswer.NO_NUMBERS, share),)
+    return herring("few-mishaps", UpstreamFault(provider="", begins_s=begins_s, answers=answers))

@@ -7,17 +7,13 @@ import random
 from ..scenario_model import DrillScenario
 from ..staged_causes import SlowUpstream, Surge, UpstreamAnswer, UpstreamFault
 from .drawing import Recipe, ago, busy, provider
-from .faults_drawn import herring, innocent_release, no_answer
+from .faults_drawn import few_mishaps, herring, innocent_release, no_answer
 
 GROUP = "healthy"
 
 
 def quiet_night(draws: random.Random) -> DrillScenario:
-    mishaps = UpstreamFault(
-        provider="",
-        begins_s=ago(draws, 6, 20),
-        answers=((UpstreamAnswer.NO_NUMBERS, round(draws.uniform(0.09, 0.14), 3)),),
-    )
+    mishaps = few_mishaps(ago(draws, 6, 20), round(draws.uniform(0.09, 0.14), 3))
     return DrillScenario(
         name="quiet-night",
         title="Hardly anybody buys at night, and some of the few fail by chance",
@@ -25,7 +21,7 @@ def quiet_night(draws: random.Random) -> DrillScenario:
         group=GROUP,
         purchases_per_s=round(draws.uniform(0.055, 0.075), 3),
         browses_per_s=round(draws.uniform(0.3, 0.6), 2),
-        faults=(herring("few-mishaps", mishaps),),
+        faults=(mishaps,),
     )
 
 

@@ -21,6 +21,7 @@ from .faults_drawn import (
     restarted,
     staged,
     stall,
+    unused_circuit,
 )
 
 GROUP = "misleading"
@@ -126,12 +127,7 @@ def config_before_a_country(draws: random.Random) -> DrillScenario:
 
 def circuit_of_nobody(draws: random.Random) -> DrillScenario:
     name = provider(draws, "smsbower")
-    long_ago = ago(draws, 22, 28)
-    unused = herring(
-        "unused-circuit",
-        UpstreamFault(provider=name, begins_s=long_ago, answers=((UpstreamAnswer.RESET, 0.97),)),
-        provider=name,
-    )
+    unused = unused_circuit(name, ago(draws, 22, 28))
     return DrillScenario(
         name="circuit-of-nobody",
         title="A circuit has been open for long, and since minutes the outbox grows",
