@@ -116,6 +116,24 @@ def since_release() -> Transactions:
     return failing(0.6, "all", trend=trend)
 
 
+def test_a_lone_bad_step_of_before_does_not_clear_the_release() -> None:
+    def said(*bad_min: int) -> list[str]:
+        trend = tuple(
+            replace(point, failure_rate=0.2) if n in bad_min else point
+            for n, point in zip(range(30, -1, -1), since_release().trend, strict=True)
+        )
+        readings = changed(
+            transactions=failing(0.6, "all", trend=trend),
+            workloads=workloads(release=released()),
+            funnel=funnel({"bad request": 60}),
+        )
+        return named(readings, "bad-release")
+
+    assert said() == said(25) == ["bad-release"]
+    assert "bad-release" not in said(9), "it was bad right before"
+    assert "bad-release" not in said(25, 22, 19), "it was bad again and again"
+
+
 def surge() -> Transactions:
     trend = tuple(Point(at=ago(60 * n).timestamp(), attempts=80, failure_rate=0.01) for n in range(30, -1, -1))
     return failing(0.01, "none", attempts=1600, latency_p95_s=9.0, trend=trend)

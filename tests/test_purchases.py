@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexconsole.signals.funnel_parts import between, by_pod, newest, relapses, usual
+from nexconsole.signals.funnel_parts import between, by_pod, newest, now_and_before, relapses, usual
 from nexconsole.sources import funnel_lines, purchase_tally
 from nexconsole.sources.breakers import BreakerHistory
 from nexconsole.sources.distinct_count import KEPT, Distinct, distinct
@@ -212,6 +212,32 @@ def test_a_purchase_goes_through_its_stages_and_is_counted_at_its_seller() -> No
     fold.tell(4, head("COMPLETE", providerName="5SIM"))  # the display name
     assert fold.ended() == {("5sim", "sold", ""): 1}
     assert (list(fold.purchases.took), fold.purchases.decided_at) == ([4.0], T + 4)
+    assert {name: list(began) for name, began in fold.purchases.passed_on.items()} == {"5sim": [T]}
+
+
+def test_a_sale_that_another_was_asked_for_first_does_not_say_how_slow_its_seller_is() -> None:
+    direct, passed_on = [(T + n, 0.5) for n in range(6)], [(T + 10 + n, 9.0) for n in range(20)]
+    assert now_and_before([*direct, *passed_on], T + 40, [began for began, _ in passed_on])[0] == 0.5
+    assert now_and_before([*direct, *passed_on], T + 40)[0] == 9.0
+    assert now_and_before(passed_on, T + 40, [began for began, _ in passed_on]) == (None, None)
+
+
+def test_who_hardly_sells_any_more_is_as_slow_as_its_last_sales() -> None:
+    fast, last = [(T + n, 0.5) for n in range(60)], [(T + 300 + 60 * n, 8.0) for n in range(5)]
+    assert now_and_before([*fast, *last], T + 600)[0] == 8.0
+
+
+def test_a_pod_that_refuses_for_want_of_an_offer_fails_and_one_that_refuses_the_poor_does_not() -> None:
+    fold = Fold(2).tell(0, head("INIT"), head("OFFER_NOT_FOUND", resolvedProvider="5sim"))
+    fold.tell(0, head("INIT", "p2"), head("ELIGIBILITY_DENIED", "p2", code="E_INSUFFICIENT_FUNDS"), pod=1)
+    assert [list(pod.decided) for pod in fold.pods] == [[(T, True)], []]
+
+
+def test_what_an_open_breaker_rejected_is_kept_beside_the_outcomes() -> None:
+    why = pino("SmartRouter: Purchase failed on 5sim: Breaker is open", context=None)
+    fold = Fold().tell(0, head("INIT"), why)
+    fold.tell(1, head("PROVIDER_CALL_FAIL", providerName="5sim", error="No numbers available right now."))
+    assert (list(fold.purchases.rejected["5sim"]), list(fold.purchases.outcomes["5sim"])) == ([T], [(T, True)])
 
 
 def test_the_router_s_word_on_a_failure_is_its_reason_by_the_request_or_by_what_stands_just_before() -> None:

@@ -14,7 +14,7 @@ from sample_readings import NOW, reading
 
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
-from nexconsole.signals.funnel import Funnel
+from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import between, relapses
 from nexconsole.signals.onset import Onsets
 from nexconsole.signals.probe import answer
@@ -126,6 +126,21 @@ def test_a_part_that_fails_by_chance_hardly_ever_looks_like_a_provider_that_come
         outcomes = [(n * 3.0, draws.random() < (0.01 if n < 100 else share)) for n in range(180)]
         found += relapses(outcomes, 545.0) >= 2
     assert found <= 4
+
+
+def test_three_of_five_that_fail_alike_are_told_from_all_of_them():
+    def shared(failing: int) -> tuple[object, str]:
+        providers = tuple(
+            ProviderFunnel(name=name, attempts=20, sold=2, failed=18, reasons={"5xx": 18})
+            if n < failing
+            else ProviderFunnel(name=name, attempts=20, sold=20)
+            for n, name in enumerate(("smsbower", "5sim", "tiger-sms", "onlinesim", "grizzlysms"))
+        )
+        logs = replace(NO_LOGS, pods_followed=3, failures={"5xx": 18 * failing}, providers=providers)
+        return asked("errors.shared", logs)
+
+    assert shared(3) == (0.5, "2 of 4 other providers end with 5xx as often: 5sim, tiger-sms")
+    assert (shared(1)[0], shared(5)[0]) == (0.0, 1.0)
 
 
 # --- without a row ----------------------------------------------------------------------------------------------------

@@ -127,6 +127,17 @@ async def test_three_openings_of_one_pod_flap_one_of_each_of_three_does_not() ->
     assert not (await story.provider(flapping_window_s=4)).flapping
 
 
+async def test_breakers_that_close_again_are_counted_beside_those_that_open() -> None:
+    story = CircuitStory()
+    for ago in (300, 200, 100):
+        story.tell(0, ago, "open").tell(0, ago - 40, "half-open").tell(0, ago - 41, "closed")
+    provider = await story.provider()
+    assert (provider.opened, provider.closed, provider.flapping) == (3, 3, True)
+    assert (
+        await CircuitStory().tell(0, 50, "open").tell(0, 20, "half-open").tell(0, 19, "open").provider()
+    ).closed == 0
+
+
 async def test_a_container_started_anew_flaps_once_its_own_breaker_opens() -> None:
     story = CircuitStory()
     story.tell(1, 50, "open").tell(1, 40, "open").tell(1, 30, "open")

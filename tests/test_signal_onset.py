@@ -424,4 +424,10 @@ def test_the_first_onset_is_of_what_customers_feel_or_of_what_came_shortly_befor
     assert Onsets(found=(locks, blocked)).first == locks
     older = replace(failing, figure="attempts", at=None)
     assert Onsets(found=(older, locks, failing)).first == older
+    one, fewer = replace(since("failure_rate", 340), subject="5sim"), replace(since("attempts", 700), subject="5sim")
+    assert Onsets(found=(one, failing)).first == failing, "one provider's few purchases say less exactly when"
+    assert Onsets(found=(fewer, failing)).first == failing, "that fewer buy at one of them may be chance"
+    assert Onsets(found=(fewer,)).first == fewer
+    long_before = replace(since("failure_rate", 600), subject="5sim")
+    assert Onsets(found=(long_before, failing)).first == long_before
     assert Onsets().first is None
