@@ -39,8 +39,8 @@ def rows(*steps: StepCounts) -> RowOutcomes:
 
 
 def in_bursts(bursts: int, after: Sequence[StepCounts] = ()) -> RowOutcomes:
-    """It fails for twenty seconds, again and again, and is well for a minute in between."""
-    return rows(*chain.from_iterable([[BAD, MIXED, *[WELL] * 6] for _ in range(bursts)]), *after)
+    """It fails for half a minute, again and again, and is well for nearly a minute in between."""
+    return rows(*chain.from_iterable([[BAD, BAD, MIXED, *[WELL] * 5] for _ in range(bursts)]), *after)
 
 
 def test_bursts_are_told_from_a_part_that_always_fails():

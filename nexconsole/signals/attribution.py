@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import comb
 from typing import TYPE_CHECKING
 
 from ..text.units import count, duration, percent
+from .likelihood import at_most
 
 if TYPE_CHECKING:
     from ..settings import TransactionRules
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CHANCE = 2  # so many failures at one provider may be chance, whatever their rate
 TOO_SELDOM = 0.02
-ENOUGH = 200  # decided purchases: with more of them chance explains little
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 # A best-route sale is booked to the provider that was asked first; its number's activation_id says who sold it
@@ -158,10 +157,8 @@ def _failing(judged: Sequence[ProviderTraffic], bar: float) -> list[ProviderTraf
 
 def _may_fail_so(provider: ProviderTraffic, rate: float, high_rate: float) -> bool:
     """Whether it fails much, and no more seldom than chance may have it where all fail at this rate."""
-    n, hits = provider.decided, provider.failures
-    if n > ENOUGH or hits <= CHANCE or hits < high_rate * n:
-        return False
-    return sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(hits + 1)) >= TOO_SELDOM
+    fails = provider.failures > CHANCE and provider.failures >= high_rate * provider.decided
+    return fails and at_most(provider.failures, provider.decided, rate) >= TOO_SELDOM
 
 
 def _fails(provider: ProviderTraffic, bar: float) -> bool:

@@ -113,7 +113,7 @@ def relapses(outcomes: Iterable[tuple[float, bool]], now: float, rejected: Itera
     in_a_row = sum(
         failed and many >= FAILED_IN_A_ROW and after >= SOLD_IN_A_ROW for (failed, many), (_, after) in pairwise(runs)
     )
-    return max(in_a_row, recoveries(runs))
+    return max(in_a_row, _recoveries(runs))
 
 
 def between(outcomes: Iterable[tuple[float, bool]], now: float, rejected: Iterable[float] = ()) -> float | None:
@@ -139,7 +139,7 @@ def _runs(outcomes: Iterable[tuple[float, bool]]) -> Runs:
     return [(failed, sum(1 for _ in run)) for failed, run in groupby(failed for _, failed in outcomes)]
 
 
-def recoveries(runs: Runs) -> int:
+def _recoveries(runs: Runs) -> int:
     """How often at least three failed, and then more were sold in a row than chance would have it."""
     failed, sold = (sum(many for fails, many in runs if fails is which) for which in (True, False))
     if not failed or not sold:

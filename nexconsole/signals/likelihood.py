@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 SHARE, PACE, LEVEL = "share", "pace", "level"  # failures of purchases, purchases in seconds, samples
 
+EXACT = 200  # trials: with more of them the normal distribution will do
+
 Cost = Callable[[float, float, float, int], float]
 
 
@@ -32,3 +34,11 @@ def binomial(hits: float, trials: float) -> float:
 def poisson(events: float, seconds: float) -> float:
     """Of so many events in seconds at one pace."""
     return events - events * math.log(events / seconds) if events > 0 and seconds > 0 else 0.0
+
+
+def at_most(hits: int, trials: int, chance: float) -> float:
+    """How often chance has so few hits, or fewer, in so many trials: 0..1."""
+    if trials > EXACT:
+        deviation = math.sqrt(trials * chance * (1 - chance)) or 1.0
+        return 0.5 * (1 + math.erf((hits + 0.5 - trials * chance) / deviation / math.sqrt(2)))
+    return min(1.0, sum(math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(hits + 1)))

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from .funnel_parts import EARLIER_S, LATE_S, LEAST, LEAST_BETWEEN, RELAPSES_S, WELL, recoveries
+from .funnel_parts import (
+    EARLIER_S,
+    FAILED_IN_A_ROW,
+    LATE_S,
+    LEAST,
+    LEAST_BETWEEN,
+    RELAPSES_S,
+    WELL,
+)
+from .likelihood import at_most
 
 if TYPE_CHECKING:
     from .purchase_steps import PurchaseSteps, StepCounts
 
 MOST = 20  # providers, the busiest
+SO_FEW_BY_CHANCE = 0.03  # so seldom does chance spare a stretch of several steps
 HALF = 0.5  # of a step's purchases: where fewer fail, it is well there
 Steps = Sequence[tuple[float, "StepCounts"]]
 
@@ -49,7 +60,7 @@ def _outcomes(name: str, steps: Steps, now: float) -> RowOutcomes:
         took_s=_mean(one for at, one in steps if at >= begin - LATE_S) if fresh else None,
         before_s=_mean(one for at, one in steps if at < begin - EARLIER_S) if fresh else None,
         sold_s=None if newest is None else round(max(0.0, now - newest), 1),
-        relapses=0 if (share or 0.0) >= WELL else recoveries(list(_runs(recent))),
+        relapses=0 if (share or 0.0) >= WELL else _recoveries(recent),
         between=None if share is None else round(share, 3),
     )
 
@@ -61,24 +72,27 @@ def _mean(steps: Iterable[StepCounts]) -> float | None:
     return round(sum(seconds for _, seconds in timed) / many, 2) if many >= LEAST else None
 
 
-def _runs(steps: Iterable[StepCounts]) -> Iterable[tuple[bool, int]]:
-    """Failures and sales in a row; of a step with both nobody knows the order, and so it is no run of sales."""
-    sold = 0
-    for one in steps:
-        if not one.failed:
-            sold += one.sold
-            continue
-        if sold:
-            yield False, sold
-        sold = 0
-        yield True, one.failed
-        if one.sold:
-            yield False, min(1, one.sold)
-    if sold:
-        yield False, sold
+def _recoveries(steps: Sequence[StepCounts]) -> int:
+    """How often some failed and then so few of so many as hardly come by chance, where the part fails that fails of all
+    since the first bad step."""
+    begin = next((n for n, one in enumerate(steps) if not _is_well(one)), len(steps))
+    since = steps[begin:]
+    part = sum(one.failed for one in since) / max(1, sum(one.decided for one in since))
+    found, before = 0, 0
+    for well, stretch in groupby(since, _is_well):
+        failed, decided = (sum(column) for column in zip(*((one.failed, one.decided) for one in stretch), strict=True))
+        if not well:
+            before += failed
+        elif at_most(failed, decided, part) <= SO_FEW_BY_CHANCE:
+            found, before = found + (before >= FAILED_IN_A_ROW), 0
+    return found
+
+
+def _is_well(one: StepCounts) -> bool:
+    return one.failed < HALF * one.decided
 
 
 def _between(steps: Iterable[StepCounts]) -> float | None:
-    well = [one for one in steps if one.failed < HALF * one.decided]
+    well = [one for one in steps if _is_well(one)]
     decided = sum(one.decided for one in well)
     return sum(one.failed for one in well) / decided if decided >= LEAST_BETWEEN else None
