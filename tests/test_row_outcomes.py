@@ -58,6 +58,8 @@ def test_what_sales_take_is_told_of_the_newest_and_of_five_minutes_before():
     assert rows(*[WELL] * 40, *[slow] * 12).before_s == 0.5
     gone = rows(*[WELL] * 40, *[slow] * 12, *[BAD] * 6)
     assert (gone.took_s, gone.before_s, gone.sold_s) == (6.0, 0.5, 70.0)
+    hardly = rows(*[WELL] * 40, *[StepCounts(5, 4, 0, 1, 6.0)] * 3, *[BAD] * 10, *[StepCounts(5, 4, 0, 1, 6.0)] * 2)
+    assert (hardly.took_s, hardly.before_s) == (6.0, 0.5), "its last five sales, however long ago"
     long_gone = rows(*[WELL] * 4, *[BAD] * 40)
     assert (long_gone.took_s, long_gone.before_s) == (None, None)
 
@@ -104,7 +106,11 @@ def test_where_no_log_is_read_the_rows_answer_and_say_so():
     assert asked("providers.slower", NO_LOGS, slow)[0] == 1.0
     assert asked("provider.slower", NO_LOGS)[0] is None
     assert asked("provider.slower", NO_LOGS, slow, age_s=600.0)[0] is None, "old rows tell nothing of now"
-    assert asked("provider.slower", replace(NO_LOGS, pods_followed=2), slow)[0] is None, "the logs are asked first"
+    logs = replace(NO_LOGS, pods_followed=2, providers=(ProviderFunnel(name="smsbower", attempts=9, took_s=1.0),))
+    assert asked("provider.takes", logs, slow)[0] == 1.0, "the logs are asked first"
+    assert asked("provider.slower", logs, slow) == (2.0, "a sale at smsbower takes 1.0 s, before 500 ms")
+    unseen = replace(logs, providers=(ProviderFunnel(name="smsbower", attempts=9),))
+    assert asked("provider.takes", unseen, slow)[0] == 6.0, "they have seen too few sales"
 
 
 def test_pods_whose_breakers_open_at_different_moments_are_one_burst():

@@ -53,8 +53,15 @@ def _nothing(view: View[Funnel], why: str) -> ProbeResult:
     return ProbeResult(text=f"not known: {why}", value=None, lacks=lacks)
 
 
-def _takes(view: View[Funnel]) -> ProbeResult:
+def _timed(view: View[Funnel]) -> tuple[ProviderFunnel | RowOutcomes | None, str]:
+    """The provider by the witness that knows what its newest sales took."""
     one, by = _provider(view)
+    rows = view.first(_rows(view), "name")
+    return (one, by) if one is not None and one.took_s is not None else (rows, BY_ROWS)
+
+
+def _takes(view: View[Funnel]) -> ProbeResult:
+    one, by = _timed(view)
     if one is None or one.took_s is None:
         return _nothing(view, f"too few sales of {view.argument} were seen")
     return ProbeResult(text=f"a sale at {one.name} takes {latency(one.took_s)}{by}", value=one.took_s)
@@ -62,7 +69,7 @@ def _takes(view: View[Funnel]) -> ProbeResult:
 
 def _slower(view: View[Funnel]) -> ProbeResult:
     """How many times as long as before a sale takes; or as at the others, some of which are usually slower, too."""
-    one, by = _provider(view)
+    one, by = _timed(view)
     if one is None or one.took_s is None:
         return _nothing(view, f"too few sales of {view.argument} were seen")
     took = one.took_s

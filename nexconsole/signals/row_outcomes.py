@@ -57,19 +57,29 @@ def _outcomes(name: str, steps: Steps, now: float) -> RowOutcomes:
     share = _between(recent)
     return RowOutcomes(
         name=name,
-        took_s=_mean(one for at, one in steps if at >= begin - LATE_S) if fresh else None,
-        before_s=_mean(one for at, one in steps if at < begin - EARLIER_S) if fresh else None,
+        took_s=_mean(_late(steps, begin)) if fresh else None,
+        before_s=_mean([one for at, one in steps if at < begin - EARLIER_S]) if fresh else None,
         sold_s=None if newest is None else round(max(0.0, now - newest), 1),
         relapses=0 if (share or 0.0) >= WELL else _recoveries(recent),
         between=None if share is None else round(share, 3),
     )
 
 
-def _mean(steps: Iterable[StepCounts]) -> float | None:
+def _late(steps: Steps, newest: float) -> list[StepCounts]:
+    """Those of the newest sales; where it hardly sells any more, as far back as there are enough."""
+    found: list[StepCounts] = []
+    for at, one in reversed(steps):
+        enough = at < newest - LATE_S and sum(each.timed for each in found) >= LEAST
+        if enough or at < newest - EARLIER_S:
+            break
+        found.append(one)
+    return found
+
+
+def _mean(steps: Sequence[StepCounts]) -> float | None:
     """What a sale took on average, in seconds; None where too few are known."""
-    timed = [(one.timed, one.sold_s) for one in steps if one.timed]
-    many = sum(number for number, _ in timed)
-    return round(sum(seconds for _, seconds in timed) / many, 2) if many >= LEAST else None
+    many = sum(one.timed for one in steps)
+    return round(sum(one.sold_s for one in steps) / many, 2) if many >= LEAST else None
 
 
 def _recoveries(steps: Sequence[StepCounts]) -> int:
