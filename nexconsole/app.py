@@ -254,7 +254,10 @@ class NexConsole(CommandApp):
         """Make the session last, imported beside the loop, so that panes and keys don't wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        await asyncio.to_thread(COURTESY.run, _import_last)
+        await asyncio.to_thread(COURTESY.run, read_shipped)
+        for module in LAST:  # one by one: who leaves meanwhile waits for no more than one
+            await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
+        await asyncio.to_thread(COURTESY.run, _load_actions)
         self.controller.start()
         self.set_interval(1.0, self._record_incident)
         self.set_timer(SETTLED_S, self._settle)
@@ -386,11 +389,8 @@ def _import_behind() -> None:
     extra()  # what installed packages bring is imported here too
 
 
-def _import_last() -> None:
-    """With all actions: the sheet on disk has every remedy."""
-    read_shipped()
-    for module in LAST:
-        importlib.import_module(f"{__package__}.{module}")
+def _load_actions() -> None:
+    """All of them: the sheet on disk has every remedy."""
     from .actions.registry import ACTIONS
 
     ACTIONS.load()

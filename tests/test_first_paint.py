@@ -55,7 +55,7 @@ def test_what_a_console_imports_behind_the_screen_draws_no_page_and_no_report():
 ONLY_WHERE_SET = ("aiodocker", "apprise", "mcp", "opentelemetry", "pydantic", "starlette")
 EVERYTHING = """
 import asyncio, importlib, json, sys
-from nexconsole.app import NexConsole, _import_behind, _import_last
+from nexconsole.app import LAST, NexConsole, _import_behind, _load_actions
 from nexconsole.settings import Settings
 from nexconsole.sources import open_sources
 import msgspec
@@ -70,9 +70,9 @@ async def clients():
     sources.load()
     await sources.loaded()
 asyncio.run(clients())
-_import_last()
-for module in ("recording.flight_recorder", "recording.recorder"):
+for module in (*LAST, "recording.flight_recorder", "recording.recorder"):
     importlib.import_module(f"nexconsole.{module}")
+_load_actions()
 from nexconsole.runbook.library import library
 from nexconsole.session.known_causes import explainer
 from nexconsole.actions.registry import COMMANDS
