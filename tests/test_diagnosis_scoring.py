@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nexconsole.drill.scenario_times import onset_s
 from nexconsole.drill.scenarios import SCENARIOS
-from tests.diagnosis.play import shows_s
+from nexconsole.errors import DrillError
+from tests.diagnosis.drawn import MISSING, drawn, named
+from tests.diagnosis.play import CAUSES, shows_s
 from tests.diagnosis.scoring import Glance, Play, is_meant, tally
 
 DOWN, EMPTY = "provider-unreachable smsbower", "balance-used-up tiger-sms"
@@ -80,3 +84,19 @@ def test_what_is_over_is_looked_at_when_it_is_over() -> None:
     spike = SCENARIOS["spike-that-is-over"]
     assert shows_s(spike) == max(fault.ends_s or 0.0 for fault in spike.faults) > onset_s(spike)
     assert shows_s(SCENARIOS["calm"]) == 0.0
+
+
+def test_a_drawn_incident_is_the_same_for_the_same_seed_and_keeps_what_is_needed_to_tell() -> None:
+    found = [drawn(seed) for seed in range(300)]
+    assert found[7] == drawn(7) == named("drawn-7", 7) and found[7] != found[8]
+    causes = {truth.split(" ")[0] for scenario in found for truth in scenario.truth}
+    assert causes == {cause.id for cause in CAUSES}, "each is drawn"
+    assert {len(scenario.truth) for scenario in found} == {0, 1, 2}
+    assert {source for scenario in found for source in scenario.missing} == {*MISSING} - {""}
+    for scenario in found:
+        blind = {"redis"} & {*scenario.missing}
+        assert not (blind and any(truth.startswith(("redis-", "orphaned-locks")) for truth in scenario.truth))
+        assert all(scenario.weights.get(fault.provider, 1.0) > 0 for fault in scenario.faults if not fault.herring)
+        assert sum(scenario.weights.values()) <= 1.0
+    with pytest.raises(DrillError):
+        named("drawn-8", 7)
