@@ -1,6 +1,7 @@
 """The outbox as Postgres holds it. (nexnum.md#outbox)"""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,24 @@ async def test_the_drain_rate_counts_what_left_even_while_more_arrives(database,
     assert second.drained_per_min * minutes == pytest.approx(3)
     assert second.arrived_per_min * minutes == pytest.approx(1)
     assert second.empty_in_s == pytest.approx(2 / 2 * minutes * 60)
+
+
+async def test_an_outbox_whose_oldest_event_is_taken_does_not_stand_though_more_arrives(database, sources_on):
+    sources, settings = sources_on(database.url), Settings()
+    for age in (400, 390, 380):
+        await database.event(f"e{age}", age)
+    first = await outbox.read(sources, settings, None)
+    same = await outbox.read(sources, settings, first)
+    assert (first.taken_at_s, same.taken_at_s) == (None, None)
+    await database.execute("UPDATE outbox_events_v2 SET status = 'PUBLISHED' WHERE id = 'e400'")
+    for n in range(5):
+        await database.event(f"more{n}", 0)
+    taken = await outbox.read(sources, settings, same)
+    assert taken.taken_at_s == taken.history[-1][0]
+    later = replace(taken, history=((0.0, 3), (2.0, 5), (6.0, 7)), taken_at_s=1.0)
+    assert outbox.stands(later) is False
+    assert outbox.stands(replace(later, taken_at_s=None)) is True
+    assert outbox.stands(replace(later, history=(*later.history, (40.0, 9)))) is True, "that is long ago"
 
 
 async def test_the_worst_events_come_failed_first_and_without_payload(database, sources_on):

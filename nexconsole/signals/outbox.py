@@ -36,7 +36,7 @@ class Outbox(Value):
     `dropped`: PUBLISHED with an error in the last 24 h. Rates are events a minute over the last minute,
     None until two readings span enough time. `empty_in_s`: None where it isn't shrinking. `history` holds
     (server's epoch seconds, pending) of the last minute. `dropped_partial`: only the newest were looked at,
-    at `dropped_at_s`.
+    at `dropped_at_s`. `taken_at_s`: when the oldest event was last seen to have been taken.
     """
 
     pending: int
@@ -51,6 +51,7 @@ class Outbox(Value):
     dropped_partial: bool = False
     dropped_at_s: float = 0.0
     history: tuple[tuple[float, int], ...] = ()
+    taken_at_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +126,7 @@ HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
 WAITS_S = 60.0  # a worker that runs takes an event within seconds
 STANDS_S = 4.0
+SAME_EVENT_S, TAKEN_S = 0.2, 30.0
 NOTHING = 0.5  # events a minute
 DROPPED_EVERY_S = 20.0
 DROPPED_LOOKS_AT = 10_000
@@ -162,10 +164,19 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         dropped_partial=partial,
         dropped_at_s=dropped_at,
         history=(*history, (now_s, counts["pending"])),
+        taken_at_s=_taken_at(before, now_s, counts["oldest_pending_s"]),
     )
     if arrived is None or arrived >= bound or counts["pending"] >= bound or history[0][1] >= bound:
         return outbox
     return with_rates(outbox, arrived, *history[0])
+
+
+def _taken_at(before: Outbox | None, now_s: float, oldest_s: float | None) -> float | None:
+    """When the oldest event was last seen to be a younger one than before: it was taken then."""
+    if before is None or not before.history or before.oldest_pending_s is None:
+        return None
+    younger = oldest_s is None or now_s - oldest_s > before.history[-1][0] - before.oldest_pending_s + SAME_EVENT_S
+    return now_s if younger else before.taken_at_s
 
 
 def with_rates(outbox: Outbox, arrived: int, since_s: float, pending_then: int) -> Outbox:
@@ -273,6 +284,8 @@ def stands(value: Outbox) -> bool | None:
         return None if value.capped else False
     counts = [pending for _, pending in value.history]
     if any(later < earlier for earlier, later in pairwise(counts)):
+        return False
+    if value.taken_at_s is not None and value.history[-1][0] - value.taken_at_s <= TAKEN_S:
         return False
     if value.drained_per_min is not None:
         return value.drained_per_min <= NOTHING
