@@ -53,7 +53,7 @@ class Reading(Generic[V]):
     """A signal's last good value, its time (UTC), and the error if the newest attempt failed.
 
     `every` is the signal's cadence in seconds. A value older than three of them is stale even without an error, because
-    then nobody is reading.
+    then nobody is reading. `denied`: the error is an answer, which refused this console's account.
     """
 
     signal: str
@@ -63,6 +63,7 @@ class Reading(Generic[V]):
     attempted_at: datetime | None = None
     error: str | None = None
     absent: bool = False
+    denied: bool = False
 
     def age(self, now: datetime) -> float | None:
         """Seconds since the value was taken; None where there is no value."""

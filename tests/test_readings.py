@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexconsole.errors import NotConfigured, Unreachable
+from nexconsole.errors import Denied, NotConfigured, Unreachable
 from nexconsole.model import State, Value
 from nexconsole.settings import Settings
 from nexconsole.signals.readings import read_once, readings
@@ -73,6 +73,18 @@ async def test_a_read_that_hangs_ends_at_its_time_limit():
 async def test_never_a_good_value_is_an_error_and_not_a_value_of_nothing():
     (reading,) = await some(Script("bad"), 1)
     assert (reading.value, reading.state(datetime.now(UTC))) == (None, State.ERROR)
+
+
+@pytest.mark.parametrize(("error", "denied"), [(Denied, True), (Unreachable, False)])
+async def test_a_source_that_refuses_this_account_has_answered(error, denied):
+    async def read(sources, settings, previous):
+        raise error("redis", "redis at h:1 said no")
+
+    script = Script("good")
+    refused = await read_once(replace(script.signal, read=read), Sources(LazyClients(), {}), Settings())
+    assert refused.denied is denied and refused.error == "redis at h:1 said no"
+    well = await read_once(script.signal, Sources(LazyClients(), {}), Settings(), refused)
+    assert not well.denied and well.error is None
 
 
 async def test_what_is_not_configured_is_said_once_and_never_tried_again():

@@ -507,6 +507,9 @@ def test_a_database_that_refuses_does_not_answer_and_one_that_is_not_configured_
     assert answer(probe, {"database": refused}, Settings(), NOW).holds is False
     assert answer(probe, {"database": absent}, Settings(), NOW).holds is None
     assert asked("database.answers").holds is True
+    denied = replace(refused, error="postgres refused the login", denied=True)
+    said = answer(probe, {"database": denied}, Settings(), NOW)
+    assert (said.holds, said.text) == (True, "it answers, and refuses this console: postgres refused the login")
 
 
 def test_the_reconciler_is_judged_by_what_is_overdue_and_silence_is_no_sign():

@@ -27,6 +27,7 @@ class RecordedReading(msgspec.Struct, omit_defaults=True, kw_only=True):
     attempted: int | None = None
     error: str | None = None
     absent: bool = False
+    denied: bool = False
     value: msgspec.Raw = NO_VALUE
 
 
@@ -43,6 +44,7 @@ def encode(reading: Reading, at: datetime, every: float, error: str | None, valu
             attempted=_from(at, reading.attempted_at),
             error=error,
             absent=reading.absent,
+            denied=reading.denied,
             value=value,
         )
     )
@@ -69,6 +71,7 @@ def decode(text: bytes, signal: str, at: datetime, skipped: Counter[str]) -> Rea
         attempted_at=attempted,
         error=recorded.error,
         absent=recorded.absent,
+        denied=recorded.denied,
     )
     return with_value(bare, plain, skipped)
 
@@ -98,6 +101,7 @@ def with_value(bare: Reading, plain: Any, skipped: Counter[str]) -> Reading | No
         attempted_at=bare.attempted_at,
         error=bare.error,
         absent=bare.absent,
+        denied=bare.denied,
     )
 
 

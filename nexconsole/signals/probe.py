@@ -214,6 +214,8 @@ def answers(view: View[Any]) -> ProbeResult:
     if reading is None or reading.absent or (reading.value is None and not reading.error):
         why = (reading.error if reading else None) or "it was not tried yet"
         return ProbeResult(text=f"not known: {why}", value=None)
+    if reading.error and reading.denied:
+        return ProbeResult(text=f"it answers, and refuses this console: {reading.error}", value=True)
     if reading.error:
         return ProbeResult(text=f"it does not answer this console: {reading.error}", value=False)
     return ProbeResult(text="it answers this console", value=True)

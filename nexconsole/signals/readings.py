@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotConfigured, SourceError
+from ..errors import Denied, NotConfigured, SourceError
 from ..model import Reading, utc_now
 from ..text.units import period
 from .figure_memory import remembered
@@ -38,10 +38,10 @@ async def _tried(signal: Signal[Any], sources: Sources, settings: Settings, last
     except NotConfigured as error:
         return replace(last, absent=True, error=str(error), attempted_at=clock())
     except SourceError as error:
-        return replace(last, error=str(error), attempted_at=clock())
+        return replace(last, error=str(error), denied=isinstance(error, Denied), attempted_at=clock())
     except TimeoutError:
         late = f"{signal.name} could not be read within {period(signal.timeout)}"
-        return replace(last, error=late, attempted_at=clock())
+        return replace(last, error=late, denied=False, attempted_at=clock())
     now = clock()
     return Reading(signal=signal.name, every=signal.every, value=value, taken_at=now, attempted_at=now)
 
