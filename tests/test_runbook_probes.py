@@ -659,6 +659,10 @@ def test_an_alert_that_the_console_does_not_measure_is_not_judged():
     assert asked("alert.contradicted", "HighErrorRate", alerts=wrong).value is False
     well = replace(TRANSACTIONS, failure_rate=0.01, failures=4)
     assert asked("alert.contradicted", "HighErrorRate", alerts=wrong, transactions=well).value is True
+    lost = replace(well, attempts=478, overdue=2)
+    assert asked("alert.contradicted", "HighErrorRate", alerts=wrong, transactions=lost).value is True
+    hang = replace(lost, overdue=30)
+    assert asked("alert.contradicted", "HighErrorRate", alerts=wrong, transactions=hang).value is False
 
 
 def test_what_is_full_or_emptied_or_read_only_is_told_by_what_it_is_about():

@@ -14,6 +14,7 @@ from .probe import Probe, ProbeResult, View
 Said = tuple[bool | None, str]  # whether all is well by it, and the figure
 PARTS = ("provider", "provider_id", "country", "instance", "pod")  # labels of an alert that is about a part
 SYNC_S = 86_400.0  # from so long ago on providers are said not to be synchronized (nexnum.md#alerts)
+LOST, LOST_SHARE = 2, 0.01  # purchases whose process died are overdue for ever: so many mean nothing
 CONNECTIONS = 0.8  # of the connections: below it nothing is wrong with them
 
 
@@ -21,7 +22,8 @@ def _purchases(value: Any, view: View[Any]) -> Said:
     if value.failure_rate is None or value.decided < view.settings.transactions.few:
         return None, "too few purchases to tell"
     text = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} fail"
-    return value.failure_rate <= view.settings.severity.high_rate and not value.overdue, text
+    few_lost = value.overdue <= max(LOST, LOST_SHARE * value.attempts)
+    return value.failure_rate <= view.settings.severity.high_rate and few_lost, text
 
 
 def _latency(value: Any, view: View[Any]) -> Said:
