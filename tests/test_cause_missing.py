@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sample_readings as sample
@@ -15,7 +16,7 @@ from nexconsole.causes.symptoms import symptoms
 from nexconsole.model import Reading, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database, DatabaseSession, SeenBlocker, _lately
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import PodFunnel
@@ -149,3 +150,27 @@ def test_purchases_that_pile_up_are_felt_where_no_history_of_latency_is_known() 
     assert not felt(20, decided=600)  # a busy hour
     assert not felt(20, overdue=18)  # what died long ago, and nobody freed
     assert not felt(20, decided=0)  # there is no pace to compare with
+
+
+def test_a_session_that_idles_with_locks_is_named_at_moments_at_which_nobody_waits_for_it() -> None:
+    idle = replace(session(4711, state="idle in transaction"), transaction_s=90.0)
+    seen = SeenBlocker(pid=4711, blocked=1, at=ago(20))
+
+    def said(*lately: SeenBlocker, of: DatabaseSession = idle) -> list[str]:
+        quiet = Database(sessions=(of,), idle_in_transaction=1, connections=40, max_connections=100, lately=lately)
+        locks = funnel(failures={"lock timeout": 20}, failed=20)
+        return named(changed(database=quiet, transactions=failing(0.3), funnel=locks))
+
+    assert said(seen) == ["session-blocks 4711"]
+    assert said() == []
+
+
+def test_who_blocked_others_is_remembered_for_a_minute_while_its_transaction_lasts() -> None:
+    root, behind = session(4711, blocks=1, state="idle in transaction"), session(5000, 4711)
+    first = _lately((root, behind), (), NOW)
+    assert first == (SeenBlocker(pid=4711, blocked=1, at=NOW),)
+    alone = replace(root, blocks=0)
+    assert _lately((alone,), first, NOW + timedelta(seconds=59)) == first
+    assert _lately((alone,), first, NOW + timedelta(seconds=61)) == ()
+    assert _lately((), first, NOW + timedelta(seconds=5)) == (), "it has ended"
+    assert _lately((root, behind), first, NOW + timedelta(seconds=5))[0].at == NOW + timedelta(seconds=5)

@@ -55,22 +55,17 @@ async def test_the_drain_rate_counts_what_left_even_while_more_arrives(database,
     assert second.empty_in_s == pytest.approx(2 / 2 * minutes * 60)
 
 
-async def test_an_outbox_whose_oldest_event_is_taken_does_not_stand_though_more_arrives(database, sources_on):
+async def test_an_outbox_stands_when_nothing_was_published_for_more_than_a_round(database, sources_on):
     sources, settings = sources_on(database.url), Settings()
-    for age in (400, 390, 380):
-        await database.event(f"e{age}", age)
-    first = await outbox.read(sources, settings, None)
-    same = await outbox.read(sources, settings, first)
-    assert (first.taken_at_s, same.taken_at_s) == (None, None)
-    await database.execute("UPDATE outbox_events_v2 SET status = 'PUBLISHED' WHERE id = 'e400'")
-    for n in range(5):
-        await database.event(f"more{n}", 0)
-    taken = await outbox.read(sources, settings, same)
-    assert taken.taken_at_s == taken.history[-1][0]
-    later = replace(taken, history=((0.0, 3), (2.0, 5), (6.0, 7)), taken_at_s=1.0)
-    assert outbox.stands(later) is False
-    assert outbox.stands(replace(later, taken_at_s=None)) is True
-    assert outbox.stands(replace(later, history=(*later.history, (40.0, 9)))) is True, "that is long ago"
+    await database.event("waits", 400)
+    assert (await outbox.read(sources, settings, None)).published_s is None
+    await database.event("done", 500, "PUBLISHED")
+    await database.execute("UPDATE outbox_events_v2 SET updated_at = now() AT TIME ZONE 'UTC' WHERE id = 'done'")
+    slow = await outbox.read(sources, settings, None)
+    assert slow.published_s == pytest.approx(0, abs=2) and outbox.stands(slow) is False
+    assert outbox.stands(replace(slow, published_s=90.0)) is True
+    assert outbox.stands(replace(slow, published_s=90.0, oldest_pending_s=20.0)) is False, "nothing waits for long"
+    assert outbox.stands(replace(slow, published_s=None)) is None
 
 
 async def test_the_worst_events_come_failed_first_and_without_payload(database, sources_on):

@@ -44,11 +44,11 @@ class Targets:
         return tuple(dict.fromkeys((*first, *known.values())))[:MOST]
 
     def _words(self, kind: str) -> Iterator[str]:
-        if kind == "pid":  # of the sessions only those that block others
+        if kind == "pid":  # of the sessions only those that block others, or did a moment ago
             database = value_of(self._readings, "database", Database)
-            for session in database.sessions if database is not None else ():
-                if session.blocks and not session.blocked_by:
-                    yield str(session.pid)
+            if database is not None:
+                yield from (str(each.pid) for each in database.sessions if each.blocks and not each.blocked_by)
+                yield from (str(each.pid) for each in database.lately)
             return
         for signal in signals(self._settings):
             reading = self._readings.get(signal.name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..catalogue import Argument
-from ..model import Value
+from ..model import Value, utc_now
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, answers
@@ -46,8 +46,20 @@ class DatabaseSession:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeenBlocker:
+    """A session that is still in its transaction, and for which so many waited at `at`, the most in the last minute."""
+
+    pid: int
+    blocked: int
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Database(Value):
-    """`hidden` sessions belong to other roles and can't be seen; `restricted` says that the role lacks pg_monitor."""
+    """`hidden` sessions belong to other roles and can't be seen; `restricted` says that the role lacks pg_monitor.
+
+    `lately`: who blocked others in the last minute: where few buy, at most moments nobody waits for it.
+    """
 
     sessions: tuple[DatabaseSession, ...] = ()
     long: int = 0
@@ -59,6 +71,7 @@ class Database(Value):
     restricted: bool = False
     read_only_role: bool = False
     server_version: str = ""
+    lately: tuple[SeenBlocker, ...] = ()
 
     @property
     def nearly_used_up(self) -> bool:
@@ -123,7 +136,24 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         restricted=not figures["sees_all"],
         read_only_role=not figures["may_update"],
         server_version=clean(figures["server_version"], 40),
+        lately=_lately(sessions, previous.lately if isinstance(previous, Database) else (), utc_now()),
     )
+
+
+def _lately(
+    sessions: Sequence[DatabaseSession], before: Iterable[SeenBlocker], now: datetime
+) -> tuple[SeenBlocker, ...]:
+    """Those that block others now, and those that did a while ago and are in their transaction still."""
+    blocked = sum(1 for session in sessions if session.blocked_by)
+    seen = [
+        SeenBlocker(pid=session.pid, blocked=blocked, at=now)
+        for session in sessions
+        if session.blocks and not session.blocked_by
+    ]
+    known = {one.pid for one in seen}
+    there = {session.pid for session in sessions}
+    kept = [one for one in before if one.pid in there - known and (now - one.at).total_seconds() <= LATELY_S]
+    return (*seen, *kept)[:MOST_LATELY]
 
 
 def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> DatabaseSession:
@@ -142,6 +172,7 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
     )
 
 
+LATELY_S, MOST_LATELY = 60.0, 5
 MANY_BLOCKED = 5  # database sessions
 SEVERAL_BLOCKED = 2
 KEPT_S = 10.0
@@ -250,6 +281,17 @@ def _blockers(view: View[Database]) -> ProbeResult:
     return ProbeResult(text=_told(blockers[0]), value=float(len(blockers)), gives={"pid": str(blockers[0].pid)})
 
 
+def _kept(session: DatabaseSession) -> bool:
+    """Whether it idles in its transaction for long."""
+    return session.state == IDLE and (session.transaction_s or 0.0) >= KEPT_S
+
+
+def _blocked_lately(view: View[Database]) -> ProbeResult:
+    most = max((view.value.blocked, *(one.blocked for one in view.value.lately)))
+    waited = several(most, "session waits or waited", "sessions wait or waited")
+    return ProbeResult(text=f"{waited} for another's lock in the last minute", value=float(most))
+
+
 def _is_blocker(view: View[Database]) -> ProbeResult:
     """Whether most that wait, wait for this session, directly or behind others, and it lasts."""
     value = view.value
@@ -257,6 +299,8 @@ def _is_blocker(view: View[Database]) -> ProbeResult:
     if session is None:
         return ProbeResult(text=f"not known: no session {view.argument} was seen", value=None)
     if not session.blocks or session.blocked_by:
+        if not session.blocked_by and any(one.pid == session.pid for one in value.lately):
+            return ProbeResult(text=f"session {session.pid} blocked others in the last minute", value=_kept(session))
         return ProbeResult(text=f"session {session.pid} is not what others wait for", value=False)
     behind = len(_behind(value, session))
     age = session.transaction_s
@@ -338,6 +382,7 @@ PROBES = (
         argument=Argument(name="pid", kind="pid"),
     ),
     _probe("database.blocked", "sessions that wait for another's lock", _counted("blocked", "blocked")),
+    _probe("database.blocked-lately", "sessions that waited for another's lock in the last minute", _blocked_lately),
     _probe(
         "database.idle",
         "sessions idle in a transaction",

@@ -36,7 +36,7 @@ class Outbox(Value):
     `dropped`: PUBLISHED with an error in the last 24 h. Rates are events a minute over the last minute,
     None until two readings span enough time. `empty_in_s`: None where it isn't shrinking. `history` holds
     (server's epoch seconds, pending) of the last minute. `dropped_partial`: only the newest were looked at,
-    at `dropped_at_s`. `taken_at_s`: when the oldest event was last seen to have been taken.
+    at `dropped_at_s`. The newest event was published `published_s` ago.
     """
 
     pending: int
@@ -51,7 +51,7 @@ class Outbox(Value):
     dropped_partial: bool = False
     dropped_at_s: float = 0.0
     history: tuple[tuple[float, int], ...] = ()
-    taken_at_s: float | None = None
+    published_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,11 @@ SELECT extract(epoch FROM now())::float8 AS now_s,
        (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox_events_v2
         WHERE status = 'PENDING' ORDER BY created_at LIMIT 1) AS oldest_pending_s,
        (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox_events_v2
-        WHERE status = 'FAILED' ORDER BY created_at LIMIT 1) AS oldest_failed_s
+        WHERE status = 'FAILED' ORDER BY created_at LIMIT 1) AS oldest_failed_s, {published} AS published_s
 """
+# They are taken in their order: the newest of them were published last.
+PUBLISHED_SQL = """(SELECT extract(epoch FROM now() - max(updated_at))::float8 FROM (SELECT updated_at
+   FROM outbox_events_v2 WHERE status = 'PUBLISHED' ORDER BY created_at DESC LIMIT 50) newest)"""
 # The newest published events of a day, no more than $1 of them: their rows must be visited for `error`.
 DROPPED_SQL = """
 SELECT count(*) AS seen, count(*) FILTER (WHERE error IS NOT NULL) AS dropped
@@ -126,7 +129,7 @@ HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
 WAITS_S = 60.0  # a worker that runs takes an event within seconds
 STANDS_S = 4.0
-SAME_EVENT_S, TAKEN_S = 0.2, 30.0
+ROUND_S = 75.0  # a worker that runs, if only once a minute, has published something since
 NOTHING = 0.5  # events a minute
 DROPPED_EVERY_S = 20.0
 DROPPED_LOOKS_AT = 10_000
@@ -137,9 +140,10 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     """Read the counts; rates come from the history that `previous` carries."""
     before = previous if isinstance(previous, Outbox) else None
     bound = settings.outbox.count_limit + 1
-    await sources.postgres.require(TABLE, "id", "status", "created_at", "error", "retry_count")
+    columns = await sources.postgres.require(TABLE, "id", "status", "created_at", "error", "retry_count")
+    published = PUBLISHED_SQL if "updated_at" in columns else "NULL::float8"
     async with sources.postgres.read("the outbox query") as tx:
-        counts = await tx.row(COUNTS_SQL, bound)
+        counts = await tx.row(COUNTS_SQL.format(published=published), bound)
         now_s = counts["now_s"]
         if before is None or now_s - before.dropped_at_s >= DROPPED_EVERY_S:
             row = await tx.row(DROPPED_SQL, DROPPED_LOOKS_AT)
@@ -164,19 +168,11 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         dropped_partial=partial,
         dropped_at_s=dropped_at,
         history=(*history, (now_s, counts["pending"])),
-        taken_at_s=_taken_at(before, now_s, counts["oldest_pending_s"]),
+        published_s=counts["published_s"],
     )
     if arrived is None or arrived >= bound or counts["pending"] >= bound or history[0][1] >= bound:
         return outbox
     return with_rates(outbox, arrived, *history[0])
-
-
-def _taken_at(before: Outbox | None, now_s: float, oldest_s: float | None) -> float | None:
-    """When the oldest event was last seen to be a younger one than before: it was taken then."""
-    if before is None or not before.history or before.oldest_pending_s is None:
-        return None
-    younger = oldest_s is None or now_s - oldest_s > before.history[-1][0] - before.oldest_pending_s + SAME_EVENT_S
-    return now_s if younger else before.taken_at_s
 
 
 def with_rates(outbox: Outbox, arrived: int, since_s: float, pending_then: int) -> Outbox:
@@ -285,8 +281,8 @@ def stands(value: Outbox) -> bool | None:
     counts = [pending for _, pending in value.history]
     if any(later < earlier for earlier, later in pairwise(counts)):
         return False
-    if value.taken_at_s is not None and value.history[-1][0] - value.taken_at_s <= TAKEN_S:
-        return False
+    if value.published_s is not None:
+        return value.published_s >= ROUND_S
     if value.drained_per_min is not None:
         return value.drained_per_min <= NOTHING
     looked_s = value.history[-1][0] - value.history[0][0] if value.history else 0.0
