@@ -199,16 +199,16 @@ def disabled_without_a_cluster(draws: random.Random) -> DrillScenario:
     )
 
 
-def losses_without_rights(draws: random.Random) -> DrillScenario:
+def losses_without_prometheus(draws: random.Random) -> DrillScenario:
     begins_s = ago(draws, 2, 5)
     answers = no_answer(draws, round(draws.uniform(0.36, 0.42), 3))
     return DrillScenario(
-        name="losses-without-rights",
-        title="On a busy day many purchases fail, everywhere, and the cluster grants us nothing",
+        name="losses-without-prometheus",
+        title="On a busy day many purchases fail, everywhere, and Prometheus does not answer",
         expect="A good part of what any pod sends to any provider gets lost.",
         truth=("egress-down",),
         group=GROUP,
-        missing=("rights",),
+        missing=("prometheus",),
         purchases_per_s=busy(draws),
         faults=(
             staged("egress-down", EgressDown(begins_s=begins_s, answers=answers)),
@@ -227,5 +227,5 @@ RECIPES: tuple[Recipe, ...] = (
     slow_outbox_without_logs,
     stall_without_prometheus,
     disabled_without_a_cluster,
-    losses_without_rights,
+    losses_without_prometheus,
 )
