@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database
+from nexconsole.signals.database_sessions import DatabaseSession
 from nexconsole.signals.transactions import Scope, Transactions
 
 

@@ -12,8 +12,9 @@ from nexconsole.signals.balances import Balance, Balances
 from nexconsole.signals.change import Change, ChangeKind, ChangeLog, KnownSince
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.customers import Customers, OutOfLine
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database
 from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.database_sessions import DatabaseSession
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
 from nexconsole.signals.integrity import LOOKS, Integrity

@@ -16,7 +16,8 @@ from nexconsole.causes.symptoms import symptoms
 from nexconsole.model import Reading, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
-from nexconsole.signals.database import Database, DatabaseSession, SeenBlocker, _lately
+from nexconsole.signals.database import Database
+from nexconsole.signals.database_sessions import DatabaseSession, SeenBlocker, seen_lately
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import PodFunnel
@@ -167,10 +168,10 @@ def test_a_session_that_idles_with_locks_is_named_at_moments_at_which_nobody_wai
 
 def test_who_blocked_others_is_remembered_for_a_minute_while_its_transaction_lasts() -> None:
     root, behind = session(4711, blocks=1, state="idle in transaction"), session(5000, 4711)
-    first = _lately((root, behind), (), NOW)
+    first = seen_lately((root, behind), (), NOW)
     assert first == (SeenBlocker(pid=4711, blocked=1, at=NOW),)
     alone = replace(root, blocks=0)
-    assert _lately((alone,), first, NOW + timedelta(seconds=59)) == first
-    assert _lately((alone,), first, NOW + timedelta(seconds=61)) == ()
-    assert _lately((), first, NOW + timedelta(seconds=5)) == (), "it has ended"
-    assert _lately((root, behind), first, NOW + timedelta(seconds=5))[0].at == NOW + timedelta(seconds=5)
+    assert seen_lately((alone,), first, NOW + timedelta(seconds=59)) == first
+    assert seen_lately((alone,), first, NOW + timedelta(seconds=61)) == ()
+    assert seen_lately((), first, NOW + timedelta(seconds=5)) == (), "it has ended"
+    assert seen_lately((root, behind), first, NOW + timedelta(seconds=5))[0].at == NOW + timedelta(seconds=5)

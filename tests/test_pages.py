@@ -32,7 +32,8 @@ from nexconsole.screens.row_menu import RowMenu
 from nexconsole.screens.subject_page import SubjectScreen
 from nexconsole.session.capabilities import WATCHER
 from nexconsole.settings import Settings
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database
+from nexconsole.signals.database_sessions import DatabaseSession
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.privacy import MASKER

@@ -14,8 +14,9 @@ from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.customers import ProviderCountry
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database
 from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.database_sessions import DatabaseSession
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import FailingRun, PodFunnel

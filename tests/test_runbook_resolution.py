@@ -24,8 +24,9 @@ from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits
-from nexconsole.signals.database import Database, DatabaseSession
+from nexconsole.signals.database import Database
 from nexconsole.signals.database_cpu import BUSY, DatabaseCpu
+from nexconsole.signals.database_sessions import DatabaseSession
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents

@@ -14,7 +14,8 @@ from .section import PageContext, Section, by_urgency, fact, from_signal, own_in
 
 if TYPE_CHECKING:
     from ..lookups.session import SessionRow
-    from ..signals.database import Database, DatabaseSession
+    from ..signals.database import Database
+from ..signals.database_sessions import DatabaseSession
 
 NOUN = ""
 SESSION = cast("SignalKey[SessionRow]", ROW)

@@ -13,8 +13,9 @@ from ..widgets.spans import Line, Span, column, phrases, plain, plain_query
 from . import subjects
 
 if TYPE_CHECKING:
-    from ..signals.database import Database, DatabaseSession
+    from ..signals.database import Database
     from ..signals.database_cpu import DatabaseCpu
+    from ..signals.database_sessions import DatabaseSession
 
 NUMBER, SIGNAL, TITLE = 5, "database", "Database"
 CPU: SignalKey[DatabaseCpu] = SignalKey("database_cpu")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
@@ -11,6 +11,7 @@ from ..catalogue import Argument
 from ..model import Value, utc_now
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
+from .database_sessions import DatabaseSession, SeenBlocker, seen_lately
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, answers
 from .signal import (
     EVERY_PURCHASE,
@@ -26,32 +27,6 @@ from .signal import (
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseSession:
-    """A client backend in a transaction for longer than 1 s. Ages in seconds; None where the role may not see."""
-
-    pid: int
-    user: str
-    application: str
-    state: str | None
-    transaction_s: float | None
-    query_s: float | None
-    wait: str | None
-    blocked_by: tuple[int, ...]
-    blocks: int
-    query: str
-    started_at: datetime | None = None  # of the session: its pid is another's some day
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenBlocker:
-    """A session that is still in its transaction, and for which so many waited at `at`, the most in the last minute."""
-
-    pid: int
-    blocked: int
-    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,24 +111,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         restricted=not figures["sees_all"],
         read_only_role=not figures["may_update"],
         server_version=clean(figures["server_version"], 40),
-        lately=_lately(sessions, previous.lately if isinstance(previous, Database) else (), utc_now()),
+        lately=seen_lately(sessions, previous.lately if isinstance(previous, Database) else (), utc_now()),
     )
-
-
-def _lately(
-    sessions: Sequence[DatabaseSession], before: Iterable[SeenBlocker], now: datetime
-) -> tuple[SeenBlocker, ...]:
-    """Those that block others now, and those that did a while ago and are in their transaction still."""
-    blocked = sum(1 for session in sessions if session.blocked_by)
-    seen = [
-        SeenBlocker(pid=session.pid, blocked=blocked, at=now)
-        for session in sessions
-        if session.blocks and not session.blocked_by
-    ]
-    known = {one.pid for one in seen}
-    there = {session.pid for session in sessions}
-    kept = [one for one in before if one.pid in there - known and (now - one.at).total_seconds() <= LATELY_S]
-    return (*seen, *kept)[:MOST_LATELY]
 
 
 def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> DatabaseSession:
@@ -172,7 +131,6 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
     )
 
 
-LATELY_S, MOST_LATELY = 60.0, 5
 MANY_BLOCKED = 5  # database sessions
 SEVERAL_BLOCKED = 2
 KEPT_S = 10.0
