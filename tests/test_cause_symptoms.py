@@ -25,6 +25,7 @@ from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.probe import answer
 from nexconsole.signals.registry import probes
+from nexconsole.signals.releases import Release
 from nexconsole.signals.transactions import ProviderTraffic, Transactions
 from nexconsole.signals.workloads import Workloads
 
@@ -182,3 +183,16 @@ def test_pods_that_crash_again_and_again_are_a_symptom_while_they_all_stand():
 
     assert symptoms(restarted(4), NOW) == ("workloads",)
     assert symptoms(restarted(1), NOW) == ()
+
+
+def test_a_release_that_loses_events_is_named_though_nothing_failed_and_nothing_waits():
+    def said(release_age_s: float, **fields: object) -> list[str]:
+        outbox = replace(sample.calm()["outbox"].value, **({"dropped": 40, "oldest_dropped_s": 300.0} | fields))
+        release = Release(revision="3", read_at=NOW, images="app:1.7.0", since=ago(release_age_s), before="app:1.6.0")
+        workloads = replace(sample.calm()["workloads"].value, release=release)
+        return [each.key for each in explained(changed(outbox=outbox, workloads=workloads)).named]
+
+    assert said(480.0) == ["release-breaks-outbox"]
+    assert said(480.0, oldest_dropped_s=3000.0) == [], "they were lost before it, too"
+    assert said(480.0, dropped=2) == [], "that may be a mishap"
+    assert said(90_000.0) == [], "the release is old"

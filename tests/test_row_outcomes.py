@@ -17,6 +17,7 @@ from nexconsole.settings import Settings
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import between, relapses
 from nexconsole.signals.onset import Onsets
+from nexconsole.signals.pod_logs import READ_LATE
 from nexconsole.signals.probe import answer
 from nexconsole.signals.purchase_steps import PurchaseSteps, StepCounts, read_steps
 from nexconsole.signals.registry import probes
@@ -86,6 +87,14 @@ async def test_where_no_counter_has_a_latency_the_window_s_sales_tell_it(databas
     assert "p95 is of the sales' rows" in found.notes
     again = await read_transactions(sources_on(database.url), SETTINGS, found)
     assert again.latency_p95_s == found.latency_p95_s
+
+
+def test_a_log_that_is_read_late_names_nothing_that_it_may_deny_in_a_moment():
+    late = replace(sample.calm()["funnel"].value, notes=(f"the log of a is {READ_LATE}",))
+    found = answer(probes()["pods.failing"], {"funnel": reading("funnel", late)}, SETTINGS, NOW)
+    assert (found.value, found.soon) == (None, True)
+    well = answer(probes()["pods.failing"], {"funnel": reading("funnel", NO_LOGS)}, SETTINGS, NOW)
+    assert (well.value, well.soon) == (None, False), "nobody reads it"
 
 
 def asked(probe: str, funnel: Funnel, *outcomes: RowOutcomes, age_s: float = 1.0) -> tuple[object, str]:

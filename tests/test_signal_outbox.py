@@ -23,6 +23,7 @@ async def test_counts_and_ages_are_right_far_from_utc(database, sources_on, time
     assert (value.pending, value.failed, value.dropped, value.capped) == (2, 1, 1, False)
     assert value.oldest_pending_s == pytest.approx(600, abs=5)
     assert value.oldest_failed_s == pytest.approx(3600, abs=5)
+    assert value.oldest_dropped_s == pytest.approx(1800, abs=5)
 
 
 async def test_an_empty_outbox_has_no_oldest_event_rather_than_one_of_zero_seconds(database, sources_on):

@@ -205,8 +205,8 @@ def _stands(evidence: Sequence[Evidence], score: float) -> bool:
 
 
 def _to_come(line: Evidence) -> bool:
-    """Whether it rests on a reading that is being taken for the first time."""
-    return any(each.state is State.WAITING for each in line.answers)
+    """Whether it rests on a reading that is being taken for the first time, or on a log that is read late."""
+    return any(each.state is State.WAITING or each.soon for each in line.answers)
 
 
 class _Follows:

@@ -14,6 +14,7 @@ from ..signals.changes_servers import is_loss, is_start
 from ..signals.funnel import Funnel
 from ..signals.onset import ONSET, Onset, Onsets
 from ..signals.outbox import Outbox, stands
+from ..signals.outbox_release import loses
 from ..signals.pods import crashes
 from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
 from ..signals.transactions import Transactions
@@ -117,6 +118,8 @@ def _standing(readings: Mapping[str, Reading], now: datetime) -> Iterator[str]:
     behind = outbox.pending >= BEHIND_LEAST and (outbox.oldest_pending_s or 0.0) >= BEHIND_S
     if behind or stands(outbox):
         yield "pending events"
+    if loses(readings, now):
+        yield "dropped events"
 
 
 def _piles_up(traffic: Transactions) -> bool:

@@ -141,7 +141,7 @@ def _pods(view: View[Funnel]) -> ProbeResult:
     if unknown := unread(value):
         return unknown
     if behind := next((note for note in value.notes if note.endswith(READ_LATE)), ""):
-        return ProbeResult(text=f"not known: {behind}", value=None)
+        return ProbeResult(text=f"not known: {behind}", value=None, soon=True)
     judged = [pod for pod in value.by_pod if pod.decided >= FEW_ON_POD]
     if len(judged) < 2:
         return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from ..model import Value
 from ..text.sanitize import clean
 from ..text.units import count, duration, several
+from . import outbox_release
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, oldest
 from .signal import (
     Judgement,
@@ -52,6 +53,7 @@ class Outbox(Value):
     dropped_at_s: float = 0.0
     history: tuple[tuple[float, int], ...] = ()
     published_s: float | None = None
+    oldest_dropped_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +91,9 @@ PUBLISHED_SQL = """(SELECT extract(epoch FROM now() - max(updated_at))::float8 F
    FROM outbox_events_v2 WHERE status = 'PUBLISHED' ORDER BY created_at DESC LIMIT 50) newest)"""
 # The newest published events of a day, no more than $1 of them: their rows must be visited for `error`.
 DROPPED_SQL = """
-SELECT count(*) AS seen, count(*) FILTER (WHERE error IS NOT NULL) AS dropped
-FROM (SELECT error FROM outbox_events_v2
+SELECT count(*) AS seen, count(*) FILTER (WHERE error IS NOT NULL) AS dropped,
+       extract(epoch FROM now() - min(created_at) FILTER (WHERE error IS NOT NULL))::float8 AS oldest_dropped_s
+FROM (SELECT error, created_at FROM outbox_events_v2
       WHERE status = 'PUBLISHED' AND created_at >= now() - interval '24 hours'
       ORDER BY created_at DESC LIMIT $1) newest
 """
@@ -133,7 +136,6 @@ ROUND_S = 75.0  # a worker that runs, if only once a minute, has published somet
 NOTHING = 0.5  # events a minute
 DROPPED_EVERY_S = 20.0
 DROPPED_LOOKS_AT = 10_000
-YOUNG_S = 7200.0  # an older release is not what went wrong just now
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Outbox:
@@ -148,8 +150,10 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         if before is None or now_s - before.dropped_at_s >= DROPPED_EVERY_S:
             row = await tx.row(DROPPED_SQL, DROPPED_LOOKS_AT)
             dropped, partial, dropped_at = row["dropped"], row["seen"] == DROPPED_LOOKS_AT, now_s
+            oldest_dropped_s = row["oldest_dropped_s"]
         else:
             dropped, partial, dropped_at = before.dropped, before.dropped_partial, before.dropped_at_s
+            oldest_dropped_s = before.oldest_dropped_s
         history = tuple(point for point in (before.history if before else ()) if now_s - point[0] <= HISTORY_S)
         arrived = None
         if history and now_s - history[0][0] >= HISTORY_LEAST_S:
@@ -167,6 +171,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         capped=capped,
         dropped_partial=partial,
         dropped_at_s=dropped_at,
+        oldest_dropped_s=oldest_dropped_s,
         history=(*history, (now_s, counts["pending"])),
         published_s=counts["published_s"],
     )
@@ -299,22 +304,6 @@ def _stands(view: View[Outbox]) -> ProbeResult:
     return ProbeResult(text=f"the oldest has waited {duration(value.oldest_pending_s)}; {said}", value=found)
 
 
-def _since_release(view: View[Outbox]) -> ProbeResult:
-    """Whether all that failed or is late is younger than the release that runs, which is young itself."""
-    value = view.value
-    workloads = view.readings.get("workloads")
-    release = getattr(workloads.value, "release", None) if workloads is not None else None
-    since = getattr(release, "since", None)
-    if since is None:
-        return ProbeResult(text="not known: how old the release is can't be read", value=None)
-    age = max(0.0, (view.now - since).total_seconds())
-    ages = [each for each in (value.oldest_failed_s, value.oldest_pending_s) if each is not None]
-    if not ages:
-        return ProbeResult(text="nothing failed and nothing waits", value=False)
-    text = f"the oldest that failed or waits is {duration(max(ages))} old, the release {duration(age)}"
-    return ProbeResult(text=text, value=max(ages) <= age <= YOUNG_S)
-
-
 def _event(view: View[OutboxEvents]) -> ProbeResult:
     value = view.value
     failed = next((event for event in value.events if event.status == "FAILED"), None)
@@ -340,12 +329,7 @@ PROBES = (
         "outbox.oldest", "age of the oldest waiting event", oldest("nothing waits", "oldest_pending_s"), unit="seconds"
     ),
     _probe("outbox.late", "whether the oldest waits for too long", _late, "flag"),
-    _probe(
-        "outbox.since-release",
-        "whether all that failed or waits is younger than the release",
-        _since_release,
-        "flag",
-    ),
+    *outbox_release.PROBES,
     _probe("outbox.stands", "whether nothing leaves the outbox although events wait", _stands, "flag"),
     _probe("outbox.drain", "events a minute that leave the outbox", _drain),
 )

@@ -26,13 +26,14 @@ class ProbeResult:
     """What a probe saw: one sentence; the value, None where it is not known although there is a reading.
 
     `gives` are names for later steps ({provider}). `lacks` says what would have to change here before this
-    can ever be known: a right, a rule, a series.
+    can ever be known: a right, a rule, a series. `soon`: what is not known is being read.
     """
 
     text: str
     value: float | str | bool | None
     gives: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
+    soon: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ class ProbeAnswer:
     age_s: float | None
     gives: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
+    soon: bool = False
 
     @property
     def known(self) -> bool:
@@ -205,6 +207,7 @@ def answered(probe: Probe, probe_result: ProbeResult, state: State, age_s: float
         age_s=age_s,
         gives=probe_result.gives,
         lacks=probe_result.lacks,
+        soon=probe_result.soon,
     )
 
 

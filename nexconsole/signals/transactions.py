@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TREND_EVERY_S = 12.0
+LONGER = (
+    2.0  # times Prometheus' p95, which is of the providers' answers alone: the rest of a purchase is the matter then
+)
 SOURCE_TIMEOUT_S = 4.0  # so that one hanging source leaves time for the other's answer
 SAW_ENOUGH = 0.5  # counters that saw less than this share of the rows began within the window
 LEAST_TO_MISS = 5
@@ -54,7 +57,7 @@ class Transactions(Value):
     begun in the last `trend_s` seconds, the oldest `oldest_s` ago, the newest `newest_s`. `attempts` are both together.
     `overdue` of them, begun in the window, have taken longer than `overdue_after_s`; the last decision was `silent_s`
     ago; `usual_s` and `usual_p95_s` are what a purchase usually takes, and `sales_p95_s` is the 95th percentile of the
-    window's sales by their rows: it is the latency where Prometheus has none. Ages and durations are in seconds.
+    window's sales by their rows: the latency, where Prometheus has none or far less. Ages and durations are in seconds.
     `counted_by` has what each source that answered counted: decided purchases, and failed ones.
     `minute` is the last minute alone; the window holds no failure any more in `clean_in_s`, if none is added.
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
@@ -135,7 +138,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )
-    if latency.p95_s is None and usual.sales_p95_s is not None:
+    if usual.sales_p95_s is not None and usual.sales_p95_s > LONGER * (latency.p95_s or 0.0):
         latency = Latency(p95_s=usual.sales_p95_s, saturated=False)
         notes = (*notes, "p95 is of the sales' rows")
     elif isinstance(p95, SourceError) and isinstance(counted, SourceCounts):
