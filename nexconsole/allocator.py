@@ -1,15 +1,13 @@
-"""What memory is kept for: threads share one heap, free pages go back to the system, TLS reads into small buffers."""
+"""How the C library hands out memory to threads: of one heap, of which free pages go back to the system."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from asyncio.sslproto import SSLProtocol
 from functools import cache
 from typing import Any
 
 ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
-TLS_BYTES = 1 << 16  # four records of TLS, which has none that is larger than 16 KB
 
 
 def share_heap() -> None:
@@ -30,11 +28,6 @@ def return_free_pages() -> None:
     if library is not None:
         with contextlib.suppress(AttributeError):
             library.malloc_trim(0)
-
-
-def read_tls_in_small_pieces() -> None:
-    """Each TLS connection has a buffer as long as it is open, of 256 KB if nobody asks for less: 10 MB for 50 logs."""
-    SSLProtocol.max_size = TLS_BYTES
 
 
 @cache

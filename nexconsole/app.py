@@ -172,7 +172,6 @@ class NexConsole(CommandApp):
         gc.enable()
         sys.setswitchinterval(SWITCH_S)
         allocator.share_heap()
-        allocator.read_tls_in_small_pieces()
         self.run_worker(self._start_polling(), name="start", group="polling")
         self.set_interval(TERMINAL_S, self._look_at_terminal)
 

@@ -1,10 +1,7 @@
-"""Threads share the process's heap, tried in processes of their own: the choice holds for good. TLS reads little."""
+"""Threads share the process's heap. Each test has a process of its own: the choice holds for good."""
 
-import asyncio
-import ssl
 import subprocess
 import sys
-from asyncio.sslproto import SSLProtocol
 
 import pytest
 
@@ -56,12 +53,3 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_no_library_is_looked_for_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert allocator._library.__wrapped__() is None
-
-
-async def test_a_tls_connection_reads_into_a_small_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SSLProtocol, "max_size", 1 << 18)
-    allocator.read_tls_in_small_pieces()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    connection = SSLProtocol(asyncio.get_running_loop(), asyncio.Protocol(), context, None, server_hostname="host")
-    assert len(connection.get_buffer(1 << 20)) == allocator.TLS_BYTES
-    connection._get_app_transport().close()
