@@ -12,11 +12,15 @@ import sample_readings as sample
 from cause_readings import failing
 from sample_readings import NOW, reading
 
+from nexconsole.errors import SourceError
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
+from nexconsole.signals import onset_histories
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.funnel_parts import between, relapses
 from nexconsole.signals.onset import Onsets
+from nexconsole.signals.onset_histories import memory_of
+from nexconsole.signals.onset_signal import read as read_onsets
 from nexconsole.signals.pod_logs import READ_LATE
 from nexconsole.signals.probe import answer
 from nexconsole.signals.purchase_steps import PurchaseSteps, StepCounts, read_steps
@@ -87,6 +91,21 @@ async def test_where_no_counter_has_a_latency_the_window_s_sales_tell_it(databas
     assert "p95 is of the sales' rows" in found.notes
     again = await read_transactions(sources_on(database.url), SETTINGS, found)
     assert again.latency_p95_s == found.latency_p95_s
+
+
+async def test_rows_that_can_t_be_read_any_more_tell_nothing_of_now(database, sources_on, monkeypatch):
+    for n in range(6):
+        await database.sale(f"s{n}", 20 + n, "smsbower", f"smsbower:{n}", "smsbower")
+    sources = sources_on(database.url)
+    first = await read_onsets(sources, SETTINGS, Onsets())
+    assert [one.name for one in first.outcomes] == ["smsbower"]
+
+    async def lost(sources, known):
+        raise SourceError("postgres", "postgres at h: the connection broke")
+
+    monkeypatch.setattr(onset_histories, "read_steps", lost)
+    memory_of(sources).record = {("failure_rate", ""): ((1.0, 0.0), (2.0, 0.0))}  # another history still answers
+    assert (await read_onsets(sources, SETTINGS, first)).outcomes == ()
 
 
 def test_a_log_that_is_read_late_names_nothing_that_it_may_deny_in_a_moment():

@@ -25,6 +25,7 @@ T = TypeVar("T")
 Series = Mapping[tuple[str, str], tuple[tuple[float, float], ...]]
 
 NAME = "onset"
+PURCHASES = "purchases"  # by the rows: a history, and the note where they can't be read
 MOST_PROVIDERS = 20  # the busiest are watched one by one
 SPAN_S = 3600.0
 COUNTERS_EVERY_S = 15.0
@@ -100,8 +101,8 @@ async def _purchases(
     """From the rows, which have each purchase's moment; else from counters; else from what was recorded of them."""
     rows = memory.rows
     if sources.has("postgres"):
-        await memory.tried("purchases", read_steps(sources, rows))
-        if "purchases" not in memory.notes:
+        await memory.tried(PURCHASES, read_steps(sources, rows))
+        if PURCHASES not in memory.notes:
             keys = (ALL, *rows.providers()[:MOST_PROVIDERS])
             return {
                 (figure, key): FigureHistory(of(key), "postgres")

@@ -18,7 +18,7 @@ from .change_point import ChangePoint, OnsetRules, onset_of, still_out, told_by
 from .figure_memory import figure_memory
 from .onset import ONSET, Onset, Onsets
 from .onset_figures import ATTEMPTS, FAILURE_RATE, SMEARED_S, WATCHED, as_level, rules_of
-from .onset_histories import FigureHistory, deep_purchases, histories, is_level, memory_of
+from .onset_histories import PURCHASES, FigureHistory, deep_purchases, histories, is_level, memory_of
 from .probe import PROVIDER, Probe, ProbeResult, View
 from .row_outcomes import row_outcomes
 from .signal import LISTED, MOST_NAMED, ExportedMetric, LabelledSample, MetricSpec, Numbers, Signal, SubjectState
@@ -65,7 +65,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         notes.append(f"no history, or none long enough, and so not watched: {', '.join(map(_title, missing))}")
     used = dict.fromkeys(history.source for history in watched.values())
     names = tuple(_called(figure, subject) for figure, subject in watched)
-    outcomes = row_outcomes(memory_of(sources).rows) if sources.has("postgres") else ()
+    memory = memory_of(sources)
+    # Rows of a while ago say nothing of now, though another history is fresh.
+    outcomes = row_outcomes(memory.rows) if sources.has("postgres") and PURCHASES not in memory.notes else ()
     return Onsets(source=", ".join(used), notes=tuple(notes), found=tuple(found), watched=names, outcomes=outcomes)
 
 
